@@ -1,0 +1,36 @@
+# The commands of syncd. Each does all of its own set-up: `make test` and `make demo` work in a fresh clone.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help setup demo test lint fix clean
+
+help:  ## show these commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/'
+
+setup: .venv/ready  ## make .venv with the syncd command in it (nothing to do when it is there)
+
+.venv/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("syncd needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": set PYTHON=") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch .venv/ready
+
+demo: setup  ## run a pretend district, sync it with the daemon, live two school days (about a minute)
+	@$(BIN)/syncd demo --dir demo
+
+test: setup lint  ## all tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: setup  ## style, types, import rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check --diff .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: setup  ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:  ## remove what the other commands made
+	rm -rf .venv build dist *.egg-info demo

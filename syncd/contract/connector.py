@@ -1,0 +1,93 @@
+"""The contract: a connector fetches pages of documents and reads documents into records, and decides nothing else.
+
+It never touches the store, never says what a missing record means, and waits only through `syncd.http`.
+"""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from syncd.contract.document import Document, Finished, Page, Reading
+from syncd.errors import Stopped
+from syncd.report import Traffic
+
+
+class ConnectorSettings(BaseModel):
+    """Base of a connector's own keys in `[sources.NAME]`. Unknown keys are refused; a refusal never repeats the value."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What the source calls its list, and the kinds of record that its documents state (none: parts of users only)."""
+
+    name: str
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a connector can do beside full pulls. What is not declared is never asked for."""
+
+    incremental: bool = False
+    one: bool = False
+
+
+@dataclass
+class Context:
+    """What the daemon lends a connector: the source's name, whether to stop, and a count of the traffic."""
+
+    source: str
+    stop: threading.Event = field(default_factory=threading.Event)
+    traffic: Traffic = field(default_factory=Traffic)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but wake when the run is to stop. Raises Stopped."""
+        if self.stop.wait(seconds):
+            raise Stopped(f"{self.source}: the run was asked to stop.")
+
+
+class Connector(ABC):
+    """One configured source. Made anew for each run; not shared between threads.
+
+    settings_model: the pydantic model of its keys. abilities: what it can do beside full pulls.
+    """
+
+    settings_model: ClassVar[type[ConnectorSettings]]
+    abilities: ClassVar[Abilities] = Abilities()
+
+    def __init__(self, settings: Any, context: Context) -> None:
+        """settings: an instance of `settings_model`. Opens nothing and asks nothing yet."""
+        self.settings = settings
+        self.context = context
+
+    @abstractmethod
+    def resources(self) -> tuple[Resource, ...]:
+        """What a full pull asks for with these settings, in the order it is asked."""
+
+    @abstractmethod
+    def pull(self) -> Iterator[Page | Finished]:
+        """All pages of all resources, lazily, each resource closed by its Finished.
+
+        Raises SourceError (or Stopped): then the pull proves nothing. A source that refuses one resource (403) but gives the
+        others is a Finished with a doubt, not an empty list.
+        """
+
+    @abstractmethod
+    def read(self, document: Document) -> Reading:
+        """What the document says. Pure: no I/O, no clock, never raises for what a source may send."""
+
+    @abstractmethod
+    def probe(self) -> str:
+        """Sign in and read one page, for `syncd check --connect`: one sentence on what was found (counts and ids only).
+
+        Raises SourceError.
+        """
+
+    def close(self) -> None:
+        """Give back connections. May be called twice."""

@@ -1,0 +1,61 @@
+"""What travels from fetch to read: pages of documents, the end of a resource, and what a document was read as."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from syncd.roster.kinds import Record
+from syncd.roster.user import UserPart
+
+
+class Document(NamedTuple):
+    """One item of a page, raw. `id` is the source's id of it, or None when the item carries none that can be read."""
+
+    resource: str
+    id: str | None
+    raw: bytes
+
+    @property
+    def fingerprint(self) -> bytes:
+        """16 bytes that differ when the document's bytes do."""
+        return hashlib.blake2b(self.raw, digest_size=16).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What one request gave. `total` is how many documents the resource has, where the source says so."""
+
+    resource: str
+    documents: list[Document]
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A resource came to its end. `doubt` is None when all of it arrived; else one sentence (no personal data) on why what is
+    absent may not be taken for gone."""
+
+    resource: str
+    doubt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a document, or one field of it, could not be used.
+
+    rule: a word that groups (`not-json`, `no-id`, `missing`, `not-a-date`, …). field: the source's name of the field, or None
+    for the whole. fatal: the document is not used at all. A problem never carries the value.
+    """
+
+    rule: str
+    field: str | None = None
+    fatal: bool = True
+
+
+@dataclass(slots=True)
+class Reading:
+    """What a document says: records, parts of users whom other documents describe, and what could not be used."""
+
+    records: list[Record] = field(default_factory=list)
+    parts: list[UserPart] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)

@@ -1,0 +1,83 @@
+"""Every error that a person can meet, and the exit code it ends with.
+
+    SyncdError                 1   what went wrong, in one sentence, and what to do next
+    ├── ConfigError            2   the configuration or the command line is wrong
+    ├── StoreError             1   the store can not be opened, is too new, or is damaged
+    ├── AlreadyRunning         1   another run of this source is going on
+    ├── Stopped                1   a person or the service manager asked this run to stop
+    ├── Superseded             1   another run of this source took over: this one may not apply
+    └── SourceError            1   the source did not give what was asked
+        ├── SignInRefused          401 or 403 from the start, or a second time: never retried (it locks accounts)
+        ├── SourceUnavailable      no answer, or 5xx and 429 for longer than we wait: the next run tries again
+        └── BadAnswer              an answer that is not what the API promises: never read as "no records"
+
+Messages carry ids, counts, hosts and status codes; never a name, an email, a birth date or a secret.
+"""
+
+
+class SyncdError(Exception):
+    """One sentence for people: what happened, to which source or record id, and what to do next."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}".strip()
+
+
+class ConfigError(SyncdError):
+    """The configuration or the command line is wrong. `problems` has one line per mistake: file, source, key."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class StoreError(SyncdError):
+    """The store can not be opened, is too new, or is damaged."""
+
+
+class AlreadyRunning(SyncdError):
+    """Another run of this source is going on."""
+
+
+class Stopped(SyncdError):
+    """The run was asked to stop; nothing of it was applied."""
+
+
+class Superseded(SyncdError):
+    """Another run of the source started after this one: applying would overwrite what it did."""
+
+
+class SourceError(SyncdError):
+    """The source did not give what was asked. Nothing of the run is applied."""
+
+
+class SignInRefused(SourceError):
+    """The source refused the credentials. `status` is the HTTP status, 401 or 403."""
+
+    def __init__(self, message: str, *, advice: str = "", status: int | None = None) -> None:
+        super().__init__(message, advice=advice)
+        self.status = status
+
+
+class SourceUnavailable(SourceError):
+    """No usable answer within the retries. `status` is the last HTTP status, or None when there was no answer."""
+
+    def __init__(self, message: str, *, advice: str = "", status: int | None = None) -> None:
+        super().__init__(message, advice=advice)
+        self.status = status
+
+
+class BadAnswer(SourceError):
+    """An answer that is not what the API promises. `status` is its HTTP status, if there was one."""
+
+    def __init__(self, message: str, *, advice: str = "", status: int | None = None) -> None:
+        super().__init__(message, advice=advice)
+        self.status = status

@@ -1,0 +1,140 @@
+"""Opening the store: a private SQLite file in WAL mode, brought to the newest schema.
+
+Transactions are begun explicitly: a run reads in a deferred one and applies in `BEGIN IMMEDIATE`, which waits for its turn to write
+instead of failing half way.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError
+from sqlalchemy.pool import NullPool
+
+from syncd.errors import ConfigError, StoreError
+from syncd.store import migrations
+
+# Seconds to wait for another process's write. Longer than the apply of a large district.
+WAIT_FOR_WRITER = 120
+
+
+class Store:
+    """An open store. `path` is the SQLite file. Threads may share it; a connection belongs to one thread."""
+
+    def __init__(self, engine: Engine, path: Path) -> None:
+        self.engine = engine
+        self.path = path
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection in a read transaction: one consistent view, whatever is written meanwhile."""
+        with _told(self.path), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection in a write transaction, committed at the end, rolled back on an exception."""
+        with _told(self.path), self.engine.connect().execution_options(immediate=True) as connection:
+            with connection.begin():
+                yield connection
+
+    def session(self) -> Connection:
+        """A connection of one's own, for a run and its temporary tables. The caller closes it."""
+        with _told(self.path):
+            return self.engine.connect()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Say what a database error means for people; the original text may quote data, so it is left out."""
+    try:
+        yield
+    except DatabaseError as problem:
+        cause = problem.orig
+        code = getattr(cause, "sqlite_errorname", None) or type(cause).__name__
+        advice = {
+            "SQLITE_FULL": "The disk is full; make room and run again.",
+            "SQLITE_BUSY": "Another program keeps it locked; wait for it or end it, then run again.",
+            "SQLITE_READONLY": "It may not be written by this user.",
+            "SQLITE_CORRUPT": "It is damaged: restore the last backup, or move it away and sync anew.",
+            "SQLITE_NOTADB": "It is not an SQLite file: check [store] url.",
+        }.get(code, "See `syncd db check`.")
+        raise StoreError(f"the store {path.name} could not be used ({code}).", advice=advice) from problem
+
+
+def told(store: Store) -> Any:
+    """Context manager: database errors inside become StoreError."""
+    return _told(store.path)
+
+
+def open_store(url: str, *, create: bool = True) -> Store:
+    """Open the store at an SQLAlchemy URL, creating and migrating it as needed.
+
+    Raises ConfigError for a URL that is none or of another database, StoreError when the file can not be opened, was made by a newer
+    syncd, or (with create=False) is not there.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ConfigError("[store] url: is not a database URL. Write sqlite:///path/to/roster.db") from None
+    if parsed.get_backend_name() != "sqlite":
+        raise ConfigError(
+            f"[store] url: {parsed.get_backend_name()} is not supported yet. Write sqlite:///path/to/roster.db"
+        )
+    if not parsed.database or parsed.database == ":memory:":
+        raise ConfigError("[store] url: needs a file, as in sqlite:///path/to/roster.db")
+    path = Path(parsed.database)
+    if not path.exists():
+        if not create:
+            raise StoreError(f"there is no store at {path.name} yet.", advice="Run `syncd sync SOURCE` first.")
+        _create_private(path)
+    engine = create_engine(
+        parsed, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": WAIT_FOR_WRITER}
+    )
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    with _told(path):
+        migrations.upgrade(engine)
+    return Store(engine, path)
+
+
+def _create_private(path: Path) -> None:
+    """Children's data: the file is its owner's alone from the first byte; SQLite gives -wal and -shm the same mode."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as problem:
+        raise StoreError(
+            f"the store {path.name} can not be created ({problem.strerror}).",
+            advice="Check that the folder exists and may be written.",
+        ) from None
+
+
+def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
+    # SQLAlchemy's "begin" event starts transactions; sqlite3 must not start its own.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA cache_size = -65536")
+    cursor.close()
+
+
+def _on_begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def check(store: Store) -> list[str]:
+    """What SQLite's own integrity check finds wrong; empty when the file is sound."""
+    with store.read() as connection:
+        return [row[0] for row in connection.execute(text("PRAGMA integrity_check")) if row[0] != "ok"]

@@ -1,0 +1,48 @@
+"""The schema's history, by Alembic: one file a step in `versions/`, applied when a store is opened."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+
+from syncd.errors import StoreError
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Alembic's configuration, with the connection that the migrations shall use."""
+    made = Config()
+    made.set_main_option("script_location", str(Path(__file__).parent))
+    made.set_main_option("path_separator", "os")
+    made.attributes["connection"] = connection
+    return made
+
+
+def newest() -> str:
+    """The revision that this version of syncd works with."""
+    head = ScriptDirectory.from_config(config()).get_current_head()
+    assert head is not None
+    return head
+
+
+def current(connection: Connection) -> str | None:
+    """The revision of a store; None when it is empty."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(engine: Engine) -> None:
+    """Bring a store to the newest schema, in one transaction. Raises StoreError when a newer syncd made it."""
+    with engine.connect() as connection:
+        at = current(connection)
+    if at == newest():
+        return
+    known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+    if at is not None and at not in known:
+        raise StoreError(
+            f"the store has schema {at}, which this version of syncd does not know.", advice="Install the newer syncd."
+        )
+    with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        if current(connection) != newest():
+            command.upgrade(config(connection), "head")

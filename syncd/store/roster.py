@@ -1,0 +1,57 @@
+"""Reading the roster: what we hold true, as plain objects with the fields of design section 3."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import Select, func, or_, select
+
+from syncd.roster.kinds import PLURAL, fields
+from syncd.store.engine import Store
+from syncd.store.tables import ROSTER
+
+
+def _as_record(kind: str, row: Any) -> dict[str, Any]:
+    record = {"source": row.source, "id": row.id, "status": row.status, "deactivated_at": row.deactivated_at}
+    for name in fields(kind):
+        record[name] = getattr(row, name)
+    record["extra"] = row.extra or {}
+    return record
+
+
+def records(
+    store: Store, kind: str, source: str | None = None, status: str = "active", search: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """The records of a kind by source and id. status: `active`, `inactive` or `all`. search: part of an id or name, any case."""
+    table = ROSTER[kind]
+    query: Select[Any] = select(table).order_by(table.c.source, table.c.id)
+    if source:
+        query = query.where(table.c.source == source)
+    if status != "all":
+        query = query.where(table.c.status == status)
+    if search:
+        names = [name for name in ("id", "name", "given_name", "family_name", "username", "number") if name in table.c]
+        query = query.where(or_(*(table.c[name].icontains(search, autoescape=True) for name in names)))
+    with store.read() as connection:
+        for row in connection.execute(query.execution_options(yield_per=1000)):
+            yield _as_record(kind, row)
+
+
+def record(store: Store, kind: str, record_id: str, source: str | None = None) -> list[dict[str, Any]]:
+    """The record of an id, active or not; one per source that has it."""
+    table = ROSTER[kind]
+    query = select(table).where(table.c.id == record_id).order_by(table.c.source)
+    if source:
+        query = query.where(table.c.source == source)
+    with store.read() as connection:
+        return [_as_record(kind, row) for row in connection.execute(query)]
+
+
+def active_counts(store: Store, source: str) -> dict[str, int]:
+    """How many active records of each kind (plural) a source has."""
+    with store.read() as connection:
+        return {
+            PLURAL[kind]: connection.execute(
+                select(func.count()).select_from(table).where(table.c.source == source, table.c.status == "active")
+            ).scalar_one()
+            for kind, table in ROSTER.items()
+        }

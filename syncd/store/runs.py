@@ -1,0 +1,201 @@
+"""Runs: their rows, reports, log lines and changes, as they are kept and as they are read."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from syncd.errors import StoreError
+from syncd.report import RunReport, State
+from syncd.store import lease
+from syncd.store.engine import Store
+from syncd.store.tables import changes, quarantine, run_log, runs
+
+INTERRUPTED = "the run was interrupted before it could apply anything"
+
+
+@dataclass(frozen=True, slots=True)
+class KeptLine:
+    """A log line of a run, as kept in the store."""
+
+    seq: int
+    at: datetime
+    level: str
+    event: str
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one record: `fields` is {field: [old, new]} for updates and reactivations, else empty."""
+
+    source: str
+    run: int
+    kind: str
+    record_id: str
+    action: str
+    fields: dict[str, Any]
+    at: datetime | None = None
+
+
+def start(connection: Connection, source: str, *, mode: str, trigger: str, at: datetime) -> tuple[int, int]:
+    """Write a new run's row: (run, epoch). The caller holds the source; runs left `running` are therefore dead."""
+    connection.execute(
+        update(runs)
+        .where(runs.c.source == source, runs.c.state == State.RUNNING)
+        .values(state=State.FAILED, finished_at=at, error=INTERRUPTED, progress=None)
+    )
+    epoch = lease.next_epoch(connection, source)
+    row = {"source": source, "epoch": epoch, "mode": mode, "trigger": trigger, "state": State.RUNNING, "started_at": at}
+    nothing: dict[str, Any] = {"counts": {}, "requests": 0, "bytes": 0, "held": [], "doubts": []}
+    inserted = connection.execute(insert(runs).values(**row, **nothing))
+    assert inserted.inserted_primary_key is not None
+    return int(inserted.inserted_primary_key[0]), epoch
+
+
+def finish(connection: Connection, report: RunReport) -> None:
+    """Write how a run ended; for an applied one, in the transaction that applies it."""
+    values = report.model_dump(exclude={"run", "source", "mode", "trigger", "started_at"})
+    connection.execute(update(runs).where(runs.c.id == report.run).values(**values, progress=None))
+
+
+def set_progress(connection: Connection, run: int, progress: dict[str, Any]) -> None:
+    connection.execute(update(runs).where(runs.c.id == run, runs.c.state == State.RUNNING).values(progress=progress))
+
+
+def _report(row: Row[Any], held: dict[str, bool], store: Store) -> RunReport:
+    state, error = row.state, row.error
+    if state == State.RUNNING and not held.setdefault(row.source, lease.is_held(store, row.source)):
+        state, error = State.FAILED, INTERRUPTED
+    return RunReport(
+        run=row.id,
+        source=row.source,
+        mode=row.mode,
+        trigger=row.trigger,
+        state=state,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        counts=row.counts,
+        requests=row.requests,
+        bytes=row.bytes,
+        held=row.held,
+        doubts=row.doubts,
+        error=error,
+    )
+
+
+def recent(store: Store, source: str | None = None, limit: int = 20) -> list[RunReport]:
+    """The latest runs, newest first. A run whose process died is told as failed, although nobody could write that down."""
+    query = select(runs).order_by(runs.c.id.desc()).limit(limit)
+    if source:
+        query = query.where(runs.c.source == source)
+    with store.read() as connection:
+        rows = connection.execute(query).all()
+    held: dict[str, bool] = {}
+    return [_report(row, held, store) for row in rows]
+
+
+def get(store: Store, run: int) -> RunReport:
+    """One run's report. Raises StoreError when there is no such run."""
+    with store.read() as connection:
+        row = connection.execute(select(runs).where(runs.c.id == run)).one_or_none()
+    if row is None:
+        raise StoreError(f"there is no run {run}.", advice="`syncd runs` lists them.")
+    return _report(row, {}, store)
+
+
+def last_good(store: Store, source: str) -> RunReport | None:
+    """The source's latest applied run, or None."""
+    query = select(runs).where(runs.c.source == source, runs.c.state.in_((State.APPLIED, State.HELD)))
+    with store.read() as connection:
+        row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).one_or_none()
+    return None if row is None else _report(row, {}, store)
+
+
+def progress(store: Store, run: int) -> dict[str, Any] | None:
+    """Where a running run stands: {step, resource, documents, total}; None when it is not running."""
+    with store.read() as connection:
+        found = connection.execute(select(runs.c.progress).where(runs.c.id == run)).scalar_one_or_none()
+    return found if isinstance(found, dict) else None
+
+
+def add_lines(connection: Connection, source: str, run: int, lines: Sequence[KeptLine]) -> None:
+    if lines:
+        rows = [
+            {
+                "source": source,
+                "run": run,
+                "seq": line.seq,
+                "at": line.at,
+                "level": line.level,
+                "event": line.event,
+                "fields": line.fields,
+            }
+            for line in lines
+        ]
+        connection.execute(insert(run_log), rows)
+
+
+def log_lines(store: Store, run: int, after: int = 0) -> list[KeptLine]:
+    """The run's log lines with a number above `after`, in order."""
+    source = select(runs.c.source).where(runs.c.id == run).scalar_subquery()
+    query = select(run_log).where(run_log.c.source == source, run_log.c.run == run, run_log.c.seq > after)
+    with store.read() as connection:
+        return [
+            KeptLine(row.seq, row.at, row.level, row.event, row.fields)
+            for row in connection.execute(query.order_by(run_log.c.seq))
+        ]
+
+
+def changes_of(store: Store, run: int, *, kind: str | None = None, limit: int | None = None) -> Iterator[Change]:
+    """The changes that a run made, by kind and id."""
+    source = select(runs.c.source).where(runs.c.id == run).scalar_subquery()
+    query = select(changes).where(changes.c.source == source, changes.c.run == run)
+    if kind:
+        query = query.where(changes.c.kind == kind)
+    query = query.order_by(changes.c.kind, changes.c.record_id)
+    if limit is not None:
+        query = query.limit(limit)
+    with store.read() as connection:
+        for row in connection.execute(query.execution_options(yield_per=1000)):
+            yield Change(row.source, row.run, row.kind, row.record_id, row.action, row.fields or {})
+
+
+def history(store: Store, kind: str, record_id: str, source: str | None = None) -> list[Change]:
+    """All that ever happened to a record, oldest first; over all sources that have one of this id, unless one is named."""
+    query = select(changes, runs.c.started_at).join(runs, runs.c.id == changes.c.run)
+    query = query.where(changes.c.kind == kind, changes.c.record_id == record_id)
+    if source:
+        query = query.where(changes.c.source == source)
+    with store.read() as connection:
+        return [
+            Change(row.source, row.run, row.kind, row.record_id, row.action, row.fields or {}, row.started_at)
+            for row in connection.execute(query.order_by(changes.c.source, changes.c.run))
+        ]
+
+
+def quarantined(store: Store, source: str, run: int | None = None) -> list[dict[str, Any]]:
+    """What a run (default: the source's latest that looked) could not use, with the reason. No values, only ids and fields."""
+    if run is None:
+        done = select(func.max(runs.c.id)).where(
+            runs.c.source == source, runs.c.state.in_((State.APPLIED, State.HELD))
+        )
+        latest = done.scalar_subquery()
+    else:
+        latest = select(func.max(runs.c.id)).where(runs.c.id == run).scalar_subquery()
+    query = select(quarantine).where(quarantine.c.source == source, quarantine.c.run == latest)
+    with store.read() as connection:
+        return [
+            {
+                "source": row.source,
+                "run": row.run,
+                "resource": row.resource,
+                "document_id": row.document_id,
+                "rule": row.rule,
+                "field": row.field,
+                "used": not row.fatal,
+            }
+            for row in connection.execute(query.order_by(quarantine.c.seq))
+        ]

@@ -1,0 +1,135 @@
+"""Every table. `source` stands first in each key and index, and no key crosses a source: a store can be split by source.
+
+The roster's columns are the fields of the kinds (`syncd.roster`), typed by their annotations, plus what the store keeps about each
+record: status, when it was deactivated, which run created it and which changed it last.
+"""
+
+import typing
+from typing import Any
+
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.types import TypeEngine
+
+from syncd.roster.kinds import KINDS, PLURAL, fields
+from syncd.store.columns import JsonText, UtcTime
+
+metadata = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "pk": "pk_%(table_name)s"},
+)
+
+
+def column_type(kind: str, field: str) -> TypeEngine[Any]:
+    """The column type of a kind's field: text, boolean, or JSON for lists and objects."""
+    annotation = typing.get_type_hints(KINDS[kind])[field]
+    inner = [part for part in (typing.get_args(annotation) or (annotation,)) if part is not type(None)]
+    base = typing.get_origin(annotation)
+    if base in (tuple, dict) or any(typing.get_origin(part) in (tuple, dict) for part in inner):
+        return JsonText()
+    return Boolean() if bool in inner else Text()
+
+
+def _roster(kind: str) -> Table:
+    return Table(
+        PLURAL[kind],
+        metadata,
+        Column("source", Text, primary_key=True),
+        Column("id", Text, primary_key=True),
+        Column("status", Text, nullable=False),
+        Column("deactivated_at", UtcTime),
+        *(Column(name, column_type(kind, name)) for name in fields(kind)),
+        Column("extra", JsonText),
+        Column("document_id", Text),
+        Column("created_run", Integer, nullable=False),
+        Column("changed_run", Integer, nullable=False),
+    )
+
+
+ROSTER: dict[str, Table] = {kind: _roster(kind) for kind in KINDS}
+Index(None, ROSTER["enrollment"].c.source, ROSTER["enrollment"].c.section_id)
+Index(None, ROSTER["enrollment"].c.source, ROSTER["enrollment"].c.user_id)
+
+# What one document states of a user whom another one describes (syncd/roster/user.py).
+user_parts = Table(
+    "user_parts",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("resource", Text, primary_key=True),
+    Column("document_id", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("guardian_id", Text, primary_key=True),  # "" when the part is not about a guardian: NULL can not stand in a key
+    Column("birth_date", Text),
+    Column("gender", Text),
+    Column("demographics", JsonText),
+)
+
+# epoch: taken by each run when it starts, checked when it applies; a run that was overtaken can not apply.
+sources = Table(
+    "sources",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("cursor", JsonText),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("trigger", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime),
+    Column("counts", JsonText, nullable=False),
+    Column("requests", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("held", JsonText, nullable=False),
+    Column("doubts", JsonText, nullable=False),
+    Column("error", Text),
+    Column("progress", JsonText),
+    Index(None, "source", "id"),
+    sqlite_autoincrement=True,
+)
+
+run_log = Table(
+    "run_log",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("fields", JsonText, nullable=False),
+)
+
+# fields: {field: [old, new]} of an update or reactivation. A creation needs none: its values are the record's, less the
+# later changes. So the log of a first pull stays small, and every earlier state can still be told.
+changes = Table(
+    "changes",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("record_id", Text, primary_key=True),
+    Column("action", Text, nullable=False),
+    Column("fields", JsonText),
+    Index(None, "source", "kind", "record_id"),
+    sqlite_with_rowid=False,
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("resource", Text, nullable=False),
+    Column("document_id", Text),
+    Column("rule", Text, nullable=False),
+    Column("field", Text),
+    Column("fatal", Boolean, nullable=False),
+    Column("fingerprint", LargeBinary),
+)
