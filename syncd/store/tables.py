@@ -7,7 +7,7 @@ record: status, when it was deactivated, which run created it and which changed 
 import typing
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import Boolean, Column, Index, Integer, MetaData, Table, Text
 from sqlalchemy.types import TypeEngine
 
 from syncd.roster.kinds import KINDS, PLURAL, fields
@@ -131,5 +131,4 @@ quarantine = Table(
     Column("rule", Text, nullable=False),
     Column("field", Text),
     Column("fatal", Boolean, nullable=False),
-    Column("fingerprint", LargeBinary),
 )

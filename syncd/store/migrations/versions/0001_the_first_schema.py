@@ -92,7 +92,6 @@ def upgrade() -> None:
         sa.Column("rule", sa.Text(), nullable=False),
         sa.Column("field", sa.Text(), nullable=True),
         sa.Column("fatal", sa.Boolean(), nullable=False),
-        sa.Column("fingerprint", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("source", "run", "seq", name=op.f("pk_quarantine")),
     )
     op.create_table(

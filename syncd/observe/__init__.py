@@ -1,0 +1,1 @@
+"""What can be watched: logs now. They render what the steps report and decide nothing."""
