@@ -101,8 +101,9 @@ def index(connection: Connection) -> None:
 def insert_sql(table: Table) -> tuple[str, tuple[str, ...]]:
     """The driver-level insert of a staging table and the columns that it takes: Core's inserts of dicts cost 2.5 times as much."""
     names = tuple(column.name for column in table.columns if column.name not in ("row", "seq"))
+    columns = ", ".join(f'"{name}"' for name in names)
     marks = ", ".join("?" for _ in names)
-    return f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})", names
+    return f"INSERT INTO {table.name} ({columns}) VALUES ({marks})", names
 
 
 Row = tuple[Any, ...]

@@ -1,0 +1,72 @@
+"""Pages of Clever's lists, as they are: follows `next` until there is none, and splits pages without reading the records."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from syncd.contract.document import Document, Page
+from syncd.errors import BadAnswer
+from syncd.http.links import LoopGuard, next_link
+from syncd.http.session import Answer, Http
+
+
+class _Item(msgspec.Struct):
+    data: msgspec.Raw
+
+
+class _Link(msgspec.Struct):
+    rel: str | None = None
+    uri: str | None = None
+
+
+class _List(msgspec.Struct):
+    data: list[_Item]
+    links: list[_Link] | None = None
+    count: int | None = None
+
+
+class _Id(msgspec.Struct):
+    id: str | int | None = None
+
+
+_list = msgspec.json.Decoder(_List)
+_id = msgspec.json.Decoder(_Id)
+
+
+def document(resource: str, raw: bytes) -> Document:
+    """A document with the id that stands in it, if one can be read."""
+    try:
+        found = _id.decode(raw).id
+    except (msgspec.DecodeError, RecursionError):
+        found = None
+    return Document(resource, str(found) if found not in (None, "") else None, raw)
+
+
+def pages(http: Http, base: str, resource: str, page_size: int) -> Iterator[Page]:
+    """All pages of a list. Raises SourceError. The limit is halved when Clever calls it too large (413)."""
+    loop = LoopGuard(resource)
+    url: str | None = f"{base}/{resource}"
+    params: dict[str, int] | None = {"limit": page_size}
+    while url is not None:
+        answer = http.get(url, params, accept=(200, 413))
+        if answer.status == 413 and params and params["limit"] > 1:
+            params = {"limit": params["limit"] // 2}
+            continue
+        loop.pass_by(answer.url)
+        page = _page(http, answer, resource)
+        yield Page(resource, [document(resource, bytes(item.data)) for item in page.data], page.count)
+        following = next((link.uri for link in page.links or () if link.rel == "next" and link.uri), None)
+        url, params = (next_link(base, answer.url, following), None) if following else (None, None)
+
+
+def _page(http: Http, answer: Answer, resource: str) -> _List:
+    if answer.status == 200:
+        try:
+            return _list.decode(answer.body)
+        except (msgspec.DecodeError, RecursionError):
+            pass
+    raise BadAnswer(
+        f"{http.context.source}: {http.host} did not send a list of {resource}.",
+        advice="Check the url, the version and the kind of token (a district token is needed).",
+        status=answer.status,
+    )

@@ -1,0 +1,233 @@
+"""One session with one source: a `requests` session that can not hang, can not be flooded, and carries no secret elsewhere."""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, NamedTuple
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+import requests
+import structlog
+from requests.auth import AuthBase
+from urllib3.exceptions import HTTPError
+
+from syncd.contract.connector import Context
+from syncd.errors import BadAnswer, SignInRefused, SourceUnavailable
+from syncd.http import limits
+from syncd.http.links import next_link
+from syncd.http.retry import WORTH_RETRYING, Passing, Patience, retrying
+
+log = structlog.get_logger()
+
+CHUNK = 256 * 1024
+MOST_REDIRECTS = 3
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Answer(NamedTuple):
+    """An answer whose status was accepted; `body` is decoded from its transfer and content encodings."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    url: str
+
+
+def is_safe(url: str) -> bool:
+    """Whether credentials may be sent there: https, or this very machine."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+
+
+class Http:
+    """A session with one source.
+
+    base_url: relative addresses are taken from it, and nothing is followed away from it. auth: signs each request. renew: called
+    once when a 401 comes; True means that the sign-in is fresh and the request is worth repeating. Raises SignInRefused (401 or
+    403), SourceUnavailable (after the retries) and BadAnswer (anything else that was not accepted).
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        base_url: str,
+        *,
+        auth: AuthBase | None = None,
+        renew: Callable[[], bool] | None = None,
+        ca_file: str | None = None,
+        proxy: str | None = None,
+        policy: Patience | None = None,
+    ) -> None:
+        self.context = context
+        self.base_url = base_url
+        self.auth = auth
+        self.renew = renew
+        self.patience = policy or Patience()
+        self._session = requests.Session()
+        # Neither ~/.netrc nor proxy variables of the environment may change where credentials go (CVE-2024-47081).
+        self._session.trust_env = False
+        self._session.headers.update({"User-Agent": "syncd", "Accept": "application/json", "Accept-Encoding": "gzip"})
+        self._session.verify = ca_file or True
+        if proxy:
+            self._session.proxies = {"http": proxy, "https": proxy}
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.base_url).hostname or self.base_url
+
+    def get(self, url: str, params: Any = None, *, accept: Collection[int] = (200,)) -> Answer:
+        """GET a JSON document, with all the care. `params` as in requests."""
+        address = urljoin(self.base_url.rstrip("/") + "/", url)
+        try:
+            return self._patiently("GET", address, accept, params=params, auth=self.auth)
+        except SignInRefused as problem:
+            if problem.status != 401 or self.renew is None or not self.renew():
+                raise
+        return self._patiently("GET", address, accept, params=params, auth=self.auth)
+
+    def post(self, url: str, *, data: Any, auth: AuthBase | tuple[str, str] | None = None, params: Any = None) -> Answer:
+        """POST a form, for token requests; `url` is absolute and may be at another host than the source."""
+        return self._patiently("POST", url, (200, 201), data=data, auth=auth, params=params)
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _patiently(self, method: str, url: str, accept: Collection[int], **request: Any) -> Answer:
+        tries = retrying(self.patience, self.context.wait, self._tell)
+        try:
+            answer: Answer = tries(self._once, method, url, accept, **request)
+        except Passing as problem:
+            raise SourceUnavailable(
+                f"{self.context.source}: {urlsplit(url).hostname} {problem.reason}, {self.patience.tries} times in a row.",
+                advice="Nothing was applied; the next run tries again.",
+                status=problem.status,
+            ) from None
+        return answer
+
+    def _tell(self, problem: Passing, tries: int, seconds: float) -> None:
+        self.context.traffic.retries += 1
+        log.warning("retrying", host=self.host, status=problem.status, tries=tries, seconds=round(seconds, 1), error=problem.reason)
+
+    def _once(self, method: str, url: str, accept: Collection[int], **request: Any) -> Answer:
+        began = time.monotonic()
+        try:
+            response = self._send(method, url, **request)
+            with response:
+                body = self._body(response, began)
+        except requests.exceptions.SSLError as problem:
+            raise BadAnswer(
+                f"{self.context.source}: the certificate of {urlsplit(url).hostname} is not trusted ({_reason(problem)}).",
+                advice="Check the url, or name the authority with ca_file.",
+            ) from None
+        except requests.exceptions.ConnectTimeout:
+            raise Passing("can not be reached in time") from None
+        except (requests.exceptions.Timeout, TimeoutError):
+            raise Passing("did not answer in time") from None
+        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError, HTTPError):
+            raise Passing("broke off in the middle of an answer") from None
+        except requests.exceptions.ConnectionError:
+            raise Passing("can not be reached or broke the connection") from None
+        except requests.exceptions.RequestException as problem:
+            raise BadAnswer(f"{self.context.source}: {self.host} can not be asked ({type(problem).__name__}).") from None
+        return self._judge(response, body, accept)
+
+    def _send(self, method: str, url: str, **request: Any) -> requests.Response:
+        for _ in range(MOST_REDIRECTS + 1):
+            if not is_safe(url):
+                raise BadAnswer(f"{self.context.source}: {urlsplit(url).hostname} is not asked over plain http.", advice="Use https.")
+            self.context.traffic.requests += 1
+            response = self._session.request(
+                method,
+                url,
+                stream=True,
+                allow_redirects=False,
+                timeout=(self.patience.connect, self.patience.read),
+                **request,
+            )
+            target = response.headers.get("Location")
+            if method != "GET" or response.status_code not in (301, 302, 303, 307, 308) or not target:
+                return response
+            response.close()
+            url = next_link(url, url, target)
+            request["params"] = None
+        raise BadAnswer(f"{self.context.source}: {self.host} redirects without end.", advice="Check the url.")
+
+    def _body(self, response: requests.Response, began: float) -> bytes:
+        chunks, size = [], 0
+        # urllib3 checks Content-Length only when told to.
+        response.raw.enforce_content_length = True
+        for chunk in response.iter_content(CHUNK):
+            size += len(chunk)
+            if size > self.patience.most_bytes:
+                raise BadAnswer(
+                    f"{self.context.source}: {self.host} sent more than {self.patience.most_bytes} bytes in one answer.",
+                    advice="Lower page_size.",
+                )
+            if time.monotonic() - began > self.patience.deadline:
+                raise Passing(f"took longer than {self.patience.deadline:g} seconds for one answer")
+            if self.context.stop.is_set():
+                self.context.wait(0)
+            chunks.append(chunk)
+        self.context.traffic.bytes += size
+        return b"".join(chunks)
+
+    def _judge(self, response: requests.Response, body: bytes, accept: Collection[int]) -> Answer:
+        status, source = response.status_code, self.context.source
+        if status in WORTH_RETRYING and status not in accept:
+            told = limits.asked_to_wait(response.headers)
+            if told is not None and told > self.patience.most_asked:
+                raise SourceUnavailable(
+                    f"{source}: {self.host} answered {status} and asked to wait {told:.0f} seconds.",
+                    advice="Nothing was applied; the next run tries again.",
+                    status=status,
+                )
+            raise Passing(f"answered {status}", status=status, told=told)
+        if status not in accept:
+            if status in (401, 403):
+                raise SignInRefused(
+                    f"{source}: {self.host} refused the credentials ({status}).",
+                    advice="Check that they are still valid, and what they may read.",
+                    status=status,
+                )
+            raise BadAnswer(
+                f"{source}: {self.host} answered {status} to {urlsplit(response.url).path}.",
+                advice="Check the url and version of the source.",
+                status=status,
+            )
+        if limits.used_up(response.headers):
+            wait = limits.asked_to_wait(response.headers)
+            if wait is not None and wait <= self.patience.most_asked:
+                log.info("rate limit reached", host=self.host, seconds=round(wait, 1))
+                self.context.wait(wait)
+        if status == 200:
+            body = self._json(body)
+        return Answer(status, response.headers, body, response.url)
+
+    def _json(self, body: bytes) -> bytes:
+        body = body.removeprefix(b"\xef\xbb\xbf")
+        if body.lstrip()[:1] == b"<":
+            raise BadAnswer(
+                f"{self.context.source}: {self.host} sent a web page where data was asked for.",
+                advice="Check the url and the kind of token; a login page or a proxy may stand in between.",
+            )
+        try:
+            msgspec.json.decode(body, type=msgspec.Raw)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            # A body without Content-Length that ends early looks whole: only its own end tells.
+            raise Passing("sent an answer that is cut off or not JSON") from None
+        return body
+
+
+def _reason(problem: Exception) -> str:
+    text = str(problem)
+    for mark, words in (
+        ("expired", "expired"),
+        ("self-signed", "self-signed"),
+        ("self signed", "self-signed"),
+        ("doesn't match", "made for another name"),
+        ("not valid for", "made for another name"),
+        ("unable to get local issuer", "unknown authority"),
+    ):
+        if mark in text:
+            return words
+    return "TLS failed"
