@@ -3,21 +3,8 @@
 from dataclasses import dataclass
 
 from syncd.roster.kinds import KINDS
+from syncd.settings.guard import Limit
 from syncd.sync.plan import Action, Plan
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """A number of records, or a percentage of the active records of a kind."""
-
-    value: float
-    percent: bool
-
-    def allows(self, count: int, of: int) -> bool:
-        return count <= (of * self.value / 100 if self.percent else self.value)
-
-    def __str__(self) -> str:
-        return f"{self.value:g}%" if self.percent else f"{self.value:g}"
 
 
 @dataclass(frozen=True, slots=True)

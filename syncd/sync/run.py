@@ -16,6 +16,8 @@ from syncd.contract.connector import Connector, Context
 from syncd.errors import Stopped, SyncdError
 from syncd.report import Counts, Held, Mode, RunReport, State, Trigger, no_counts
 from syncd.roster.kinds import KINDS, PLURAL
+from syncd.settings.guard import Limit
+from syncd.settings.source import Source
 from syncd.store import lease, runs
 from syncd.store.engine import Store, told
 from syncd.sync import assemble, compare, doubles, guard, planning, staging
@@ -48,13 +50,19 @@ class Order:
 
     source: str
     connect: Callable[[Context], Connector]
-    max_deactivations: guard.Limit
+    max_deactivations: Limit
     floor: int
     mode: Mode = Mode.FULL
     trigger: Trigger = Trigger.MANUAL
     dry_run: bool = False
     accept_removals: bool = False
     on_step: Callable[[Step], None] = field(default=lambda _step: None)
+
+    @classmethod
+    def of(cls, source: Source, **options: Any) -> "Order":
+        """The order for a configured source."""
+        limits = source.common.guard
+        return cls(source.name, source.connect, limits.max_deactivations, limits.floor, **options)
 
 
 def run(store: Store, order: Order, context: Context) -> RunReport:

@@ -1,0 +1,36 @@
+"""The `syncd` command: one file a command; each parses, calls, and prints for people or, with --json, one document."""
+
+import os
+import sys
+
+from syncd.cli.app import app, config_first, notes, tell
+from syncd.errors import SyncdError
+
+# Importing a command registers it, in the order of the help page.
+from syncd.cli import init, check, serve, sync, status, runs, logs, roster, history, quarantine, sandbox, demo, db  # isort: skip
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong usage or configuration, 3 held for a person."""
+    try:
+        app(config_first(sys.argv[1:]), prog_name="syncd")
+    except SyncdError as problem:
+        tell(problem)
+        sys.exit(problem.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as problem:
+        if os.environ.get("SYNCD_DEBUG"):
+            raise
+        notes.print(f"syncd: this is a fault in syncd ({type(problem).__name__}); SYNCD_DEBUG=1 shows where.", markup=False)
+        sys.exit(1)
+
+
+__all__ = [
+    "app", "check", "db", "demo", "history", "init", "logs", "main", "quarantine", "roster", "runs", "sandbox", "serve",
+    "status", "sync",
+]  # fmt: skip

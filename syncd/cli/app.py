@@ -1,0 +1,92 @@
+"""The `syncd` command's frame: where the configuration is, how things are printed, what an error looks like."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+
+from syncd import __version__
+from syncd.errors import SyncdError
+from syncd.observe import logs
+from syncd.settings.file import Settings, find_config, load
+from syncd.store import Store, open_store
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Keeps a district's roster true: syncs it from Clever and OneRoster, and loses nobody by accident.",
+)
+console = Console()
+notes = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
+
+_config: Path | None = None
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"syncd {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def frame(
+    config: Annotated[Path | None, typer.Option("--config", help="The configuration file (or SYNCD_CONFIG).")] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    global _config
+    _config = config
+    logs.configure(json=False, level="warning")
+
+
+def config_path() -> Path:
+    """The configuration file to use. Raises ConfigError when there is none."""
+    return find_config(_config)
+
+
+def settings() -> Settings:
+    """The configuration. Raises ConfigError."""
+    return load(config_path())
+
+
+def store(*, create: bool = False) -> Store:
+    """The configured store."""
+    return open_store(settings().store_url, create=create)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout."""
+
+    def plain(part: Any) -> Any:
+        if isinstance(part, BaseModel):
+            return part.model_dump(mode="json")
+        raise NotImplementedError
+
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=plain)).decode() + "\n")
+
+
+def config_first(arguments: list[str]) -> list[str]:
+    """`--config` may also stand behind the command: move it to the front."""
+    front, rest, waiting = [], [], iter(arguments)
+    for argument in waiting:
+        if argument == "--":
+            rest += [argument, *waiting]
+        elif argument == "--config":
+            front += [argument, *[value for value in [next(waiting, None)] if value is not None]]
+        elif argument.startswith("--config="):
+            front.append(argument)
+        else:
+            rest.append(argument)
+    return front + rest
+
+
+def tell(problem: SyncdError) -> None:
+    """An error as people see it: on stderr, one line a mistake."""
+    for line in str(problem).splitlines():
+        notes.print(f"syncd: {logs.clean(line)}", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,37 @@
+"""`syncd check`: is the configuration right, and do the sources answer?"""
+
+from typing import Annotated
+
+import typer
+
+from syncd.cli.app import Json, app, console, print_json, settings
+from syncd.contract.connector import Context
+from syncd.errors import SyncdError
+
+
+@app.command()
+def check(
+    connect: Annotated[bool, typer.Option("--connect", help="Sign in to each source and read one page.")] = False,
+    json: Json = False,
+) -> None:
+    """Validate the configuration; with --connect, ask each source too."""
+    configured = settings()
+    results = []
+    for name, source in configured.sources.items():
+        result = {"source": name, "connector": source.common.connector, "ok": True, "found": "the settings are right"}
+        if connect:
+            connector = source.connect(Context(name))
+            try:
+                result["found"] = connector.probe()
+            except SyncdError as problem:
+                result |= {"ok": False, "found": str(problem)}
+            finally:
+                connector.close()
+        results.append(result)
+    if json:
+        print_json({"config": str(configured.path), "sources": results})
+    else:
+        console.print(f"{configured.path}: right, {len(results)} source(s).", markup=False)
+        for result in results:
+            console.print(f"  {result['source']}: {result['found']}", markup=False, style=None if result["ok"] else "red")
+    raise typer.Exit(0 if all(result["ok"] for result in results) else 1)

@@ -1,0 +1,45 @@
+"""`syncd history`: all that ever happened to one record."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from syncd.cli.app import Json, app, console, print_json, store
+from syncd.errors import StoreError
+from syncd.roster.kinds import KINDS
+from syncd.store import roster, runs
+
+Kind = StrEnum("Kind", {kind.upper(): kind for kind in KINDS})
+
+
+@app.command()
+def history(
+    kind: Annotated[Kind, typer.Argument(help="What the record is.")],
+    record_id: Annotated[str, typer.Argument(metavar="ID")],
+    source: Annotated[str | None, typer.Option(help="Only this source's.")] = None,
+    json: Json = False,
+) -> None:
+    """Show a record's changes over all runs, oldest first."""
+    opened = store()
+    records = roster.record(opened, kind, record_id, source)
+    if not records:
+        raise StoreError(f"there is no {kind} {record_id}.", advice=f"`syncd roster {kind}s --search` finds ids.")
+    changes = runs.history(opened, kind, record_id, source)
+    if json:
+        print_json({"records": records, "changes": changes})
+        return
+    for record in records:
+        console.print(Text(f"{kind} {record_id} of {record['source']}: {record['status']}"))
+        for change in changes:
+            if change.source != record["source"]:
+                continue
+            at = change.at.strftime("%Y-%m-%d %H:%M") if change.at else ""
+            console.print(Text(f"  {at}  run {change.run}  {change.action}"))
+            for name, (old, new) in change.fields.items():
+                console.print(Text(f"      {name}: {_plain(old)} → {_plain(new)}"))
+
+
+def _plain(value: Any) -> str:
+    return "nothing" if value in (None, [], {}) else str(value)

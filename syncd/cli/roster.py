@@ -1,0 +1,84 @@
+"""`syncd roster`: what we hold true."""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from syncd.cli.app import Json, app, console, settings
+from syncd.roster.kinds import SINGULAR
+from syncd.store import open_store
+from syncd.store import roster as held
+
+Kind = StrEnum("Kind", {plural.upper(): plural for plural in SINGULAR})
+
+
+class Status(StrEnum):
+    ACTIVE = "active"
+    INACTIVE = "inactive"
+    ALL = "all"
+
+
+COLUMNS = {
+    "orgs": ("name", "type", "identifier", "parent_id"),
+    "terms": ("name", "type", "start_date", "end_date"),
+    "courses": ("name", "number", "org_id"),
+    "sections": ("name", "number", "school_id", "course_id"),
+    "users": ("given_name", "family_name", "roles", "grades", "student_number"),
+    "enrollments": ("section_id", "user_id", "role", "primary"),
+}
+
+
+@app.command()
+def roster(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    source: Annotated[str | None, typer.Option(help="Only this source's.")] = None,
+    status: Annotated[Status, typer.Option(help="Which records.")] = Status.ACTIVE,
+    search: Annotated[str | None, typer.Option(help="Part of an id or a name.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    json: Json = False,
+) -> None:
+    """List the roster's records."""
+    configured = settings()
+    if source is not None:
+        configured.source(source)
+    found = held.records(open_store(configured.store_url), SINGULAR[kind], source, status, search)
+    if json:
+        _stream(found, limit)
+    else:
+        _table(kind, found, limit or 50)
+
+
+def _stream(found: Iterator[dict[str, Any]], limit: int | None) -> None:
+    """One document, written record by record: a large district does not fit into memory."""
+    typer.echo('{"records": [', nl=False)
+    for number, record in enumerate(found):
+        if number == limit:
+            break
+        typer.echo(("," if number else "") + "\n" + msgspec.json.encode(record).decode(), nl=False)
+    typer.echo("\n]}")
+
+
+def _table(kind: str, found: Iterator[dict[str, Any]], limit: int) -> None:
+    table = Table(box=None, padding=(0, 2))
+    for name in ("source", "id", "status", *COLUMNS[kind]):
+        table.add_column(name)
+    for number, record in enumerate(found):
+        if number == limit:
+            console.print(table)
+            console.print(f"… and more: --limit shows more than {limit}, --json all of them.")
+            return
+        table.add_row(
+            record["source"], Text(record["id"]), record["status"], *(Text(_plain(record[name])) for name in COLUMNS[kind])
+        )
+    console.print(table if table.row_count else f"No {kind}.")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(item["role"] if isinstance(item, dict) else str(item) for item in value)
+    return "" if value is None else str(value)

@@ -1,0 +1,17 @@
+"""`syncd serve`: the daemon."""
+
+import sys
+
+from syncd.cli.app import app, config_path
+from syncd.daemon.serve import serve as run_daemon
+from syncd.observe import logs
+from syncd.settings.file import load
+
+
+@app.command()
+def serve() -> None:
+    """Run the daemon: pull each source on its schedule, until stopped."""
+    path = config_path()
+    settings = load(path)
+    logs.configure(json=not sys.stderr.isatty(), level=settings.log_level)
+    run_daemon(path, settings)

@@ -1,0 +1,84 @@
+"""`syncd sync`: one run by hand, whether or not the daemon is running."""
+
+import signal
+import threading
+from contextlib import nullcontext
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from syncd.cli.app import Json, app, console, notes, print_json, settings
+from syncd.cli.show import run_summary
+from syncd.contract.connector import Context
+from syncd.errors import AlreadyRunning
+from syncd.report import RunReport, State
+from syncd.store import open_store
+from syncd.sync.run import Order, Step, run
+
+EXIT = {State.FAILED: 1, State.HELD: 3}
+
+
+@app.command()
+def sync(
+    source: Annotated[str, typer.Argument(help="The source's name.")],
+    full: Annotated[bool, typer.Option("--full", help="Pull everything (at present every pull does).")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    accept_removals: Annotated[
+        bool, typer.Option("--accept-removals", help="You looked at the removals that were held: apply them.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="If a run is going on, wait for it to end.")] = False,
+    json: Json = False,
+) -> None:
+    """Sync one source now."""
+    configured = settings()
+    wanted = configured.source(source)
+    store = open_store(configured.store_url)
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    options: dict[str, Any] = {"dry_run": dry_run, "accept_removals": accept_removals}
+    bar = _bar() if notes.is_terminal and not json else None
+    with bar or nullcontext():
+        if bar is not None:
+            options["on_step"] = _shown_on(bar)
+        report = _run(store, Order.of(wanted, **options), Context(source, stop=stop), wait)
+    if json:
+        print_json(report)
+    else:
+        console.print(run_summary(report))
+    raise typer.Exit(EXIT.get(State(report.state), 0))
+
+
+def _run(store: Any, order: Order, context: Context, wait: bool) -> RunReport:
+    told = False
+    while True:
+        try:
+            return run(store, order, context)
+        except AlreadyRunning as busy:
+            if not wait:
+                raise
+            if not told:
+                notes.print(f"{busy.message} Waiting for it to end.", markup=False)
+                told = True
+            context.wait(0.5)
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=notes, transient=True)
+
+
+def _shown_on(bar: Progress) -> Any:
+    tasks: dict[str, Any] = {}
+
+    def show(step: Step) -> None:
+        name = f"{step.name} {step.resource or ''}".strip()
+        if name not in tasks:
+            for other in tasks.values():
+                total = bar.tasks[other].total or bar.tasks[other].completed or 1
+                bar.update(other, total=total, completed=total)
+            tasks[name] = bar.add_task(name, total=step.total)
+        bar.update(tasks[name], completed=step.documents, total=step.total)
+
+    return show

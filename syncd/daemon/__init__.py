@@ -1,0 +1,1 @@
+"""The daemon: when a source is pulled, and how the service starts, reloads and stops. No rule about rosters lives here."""

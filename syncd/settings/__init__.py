@@ -1,0 +1,1 @@
+"""The TOML file as models; each default stands once, beside its reason."""

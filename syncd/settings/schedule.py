@@ -1,0 +1,54 @@
+"""When a source is pulled: "every 15 minutes", or a cron expression of five fields."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from apscheduler.triggers.base import BaseTrigger
+from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.interval import IntervalTrigger
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import core_schema
+
+_EVERY = re.compile(r"every\s+(?:(\d+)\s+)?(second|minute|hour|day)s?$", re.IGNORECASE)
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+HOW = 'write "every 15 minutes" or a cron expression such as "0 2 * * *" (minute hour day month weekday)'
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """`text` as written. Raises ValueError when it is neither form."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not self.seconds:
+            try:
+                CronTrigger.from_crontab(self.text)
+            except ValueError:
+                raise ValueError(f"is no schedule: {HOW}") from None
+
+    @property
+    def seconds(self) -> int | None:
+        """The interval in seconds; None for a cron expression."""
+        found = _EVERY.match(self.text.strip())
+        return int(found[1] or 1) * _SECONDS[found[2].lower()] if found else None
+
+    def trigger(self, timezone: str) -> BaseTrigger:
+        """An APScheduler trigger, with jitter so that not all sources are asked in the same second."""
+        if self.seconds:
+            return IntervalTrigger(seconds=self.seconds, jitter=min(60, self.seconds // 10) or None, timezone=timezone)
+        trigger = CronTrigger.from_crontab(self.text, timezone=timezone)
+        trigger.jitter = 60
+        return trigger
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        def parse(value: Any) -> Schedule:
+            if isinstance(value, Schedule):
+                return value
+            if not isinstance(value, str):
+                raise ValueError(f"is no schedule: {HOW}")
+            return cls(value)
+
+        return core_schema.no_info_plain_validator_function(parse)

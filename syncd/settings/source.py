@@ -1,0 +1,48 @@
+"""`[sources.NAME]`: what is the same for every source; the rest of its keys belong to its connector."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from syncd.contract import discovery
+from syncd.contract.connector import Connector, ConnectorSettings, Context
+from syncd.settings.guard import GuardSettings
+from syncd.settings.schedule import Schedule
+
+
+class SourceSettings(BaseModel):
+    """schedule: frequent pulls. full: the periodic full pull that proves the store equal to the source. enabled: whether the daemon
+    runs it; a manual sync works all the same."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+
+    connector: str
+    schedule: Schedule = Schedule("every 15 minutes")
+    full: Schedule | None = Schedule("0 2 * * *")
+    enabled: bool = True
+    guard: GuardSettings = Field(default_factory=GuardSettings)
+
+
+COMMON = frozenset(SourceSettings.model_fields)
+
+
+class Source:
+    """A configured source: its name, the common settings, and its connector with the connector's own."""
+
+    def __init__(self, name: str, common: SourceSettings, connector: type[Connector], own: ConnectorSettings) -> None:
+        self.name = name
+        self.common = common
+        self.connector = connector
+        self.own = own
+
+    def connect(self, context: Context) -> Connector:
+        """A connector for one run."""
+        return self.connector(self.own, context)
+
+
+def parse(name: str, table: dict[str, Any]) -> Source:
+    """A source out of its table. Raises pydantic's ValidationError, or ConfigError for a connector that is not installed."""
+    common = SourceSettings.model_validate({key: value for key, value in table.items() if key in COMMON})
+    connector = discovery.find(common.connector)
+    own = connector.settings_model.model_validate({key: value for key, value in table.items() if key not in COMMON})
+    return Source(name, common, connector, own)
