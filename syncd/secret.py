@@ -50,8 +50,7 @@ class Secret:
                 folder = os.environ.get("CREDENTIALS_DIRECTORY")
                 if not folder:
                     raise MissingSecret(
-                        f"credential {self._name} is handed over by systemd (LoadCredential=), and CREDENTIALS_DIRECTORY "
-                        "is not set here"
+                        f"credential {self._name} is handed over by systemd (LoadCredential=), and CREDENTIALS_DIRECTORY is not set here"
                     )
                 path = Path(folder) / self._name
             try:

@@ -48,8 +48,9 @@ class CleverConnector(Connector):
             for district, token in tokens.items():
                 auth = Bearer(token)
                 renew = self._renew(auth, district) if district else None
-                options = {"ca_file": self.settings.ca_file, "proxy": self.settings.proxy}
-                self._sessions.append(Http(self.context, self.settings.url, auth=auth, renew=renew, **options))
+                self._sessions.append(
+                    Http(self.context, self.settings.url, auth=auth, renew=renew, ca_file=self.settings.ca_file, proxy=self.settings.proxy)
+                )
         return self._sessions
 
     def _renew(self, auth: Bearer, district: str) -> Callable[[], bool]:

@@ -28,12 +28,37 @@ GRADES = {
 
 # What Clever keeps about its own syncing; it changes daily and says nothing of the roster.
 BOOKKEEPING = frozenset(
-    "id district created last_modified last_sync last_attendance_sync launch_date state error pause_start pause_end".split()
+    [
+        "id",
+        "district",
+        "created",
+        "last_modified",
+        "last_sync",
+        "last_attendance_sync",
+        "launch_date",
+        "state",
+        "error",
+        "pause_start",
+        "pause_end",
+    ]
 )
 # Of the student role: taken only when demographics are configured.
 DEMOGRAPHICS = frozenset(
-    "dob gender race hispanic_ethnicity ell_status location home_language home_language_code frl_status iep_status "
-    "section_504_status gifted_status disability".split()
+    [
+        "dob",
+        "gender",
+        "race",
+        "hispanic_ethnicity",
+        "ell_status",
+        "location",
+        "home_language",
+        "home_language_code",
+        "frl_status",
+        "iep_status",
+        "section_504_status",
+        "gifted_status",
+        "disability",
+    ]
 )
 
 Fields = dict[str, Any]
@@ -122,7 +147,19 @@ def _course(record_id: str, sent: Fields, reading: Reading) -> None:
 
 
 _SECTION = frozenset(
-    "name section_number school course term_id grade subject period students teachers teacher".split()
+    [
+        "name",
+        "section_number",
+        "school",
+        "course",
+        "term_id",
+        "grade",
+        "subject",
+        "period",
+        "students",
+        "teachers",
+        "teacher",
+    ]
 )
 
 
@@ -163,8 +200,20 @@ def _section(record_id: str, sent: Fields, reading: Reading) -> None:
 _READERS = {"districts": _district, "schools": _school, "terms": _term, "courses": _course, "sections": _section}
 
 _ROLE_FIELDS = frozenset(
-    "school schools grade student_number sis_id state_id teacher_number staff_id preferred_name credentials legacy_id "
-    "phone".split()
+    [
+        "school",
+        "schools",
+        "grade",
+        "student_number",
+        "sis_id",
+        "state_id",
+        "teacher_number",
+        "staff_id",
+        "preferred_name",
+        "credentials",
+        "legacy_id",
+        "phone",
+    ]
 )
 
 
@@ -179,9 +228,7 @@ def _user(record_id: str, sent: Fields, reading: Reading, demographics: bool) ->
     name = _object(sent.get("name"))
     preferred = student.get("preferred_name")
     preferred_given, preferred_family = (
-        (text(preferred.get("first")), text(preferred.get("last")))
-        if isinstance(preferred, dict)
-        else (text(preferred), None)
+        (text(preferred.get("first")), text(preferred.get("last"))) if isinstance(preferred, dict) else (text(preferred), None)
     )
     usernames = (text(_object(role.get("credentials")).get("district_username")) for role in (student, teacher, staff))
     grades, as_sent = _grades(texts(student.get("grade")))
@@ -218,9 +265,7 @@ def _user(record_id: str, sent: Fields, reading: Reading, demographics: bool) ->
         born = _day(student, "dob", reading)
         rest = storable({key: student[key] for key in DEMOGRAPHICS - {"dob", "gender"} if key in student}) or {}
         gender = text(student.get("gender"))
-        reading.parts.append(
-            UserPart(user_id=record_id, document_id=record_id, birth_date=born, gender=gender, demographics=rest)
-        )
+        reading.parts.append(UserPart(user_id=record_id, document_id=record_id, birth_date=born, gender=gender, demographics=rest))
 
 
 def _roles(roles: dict[str, Fields], district: str | None) -> tuple[Role, ...]:
@@ -242,8 +287,10 @@ def _roles(roles: dict[str, Fields], district: str | None) -> tuple[Role, ...]:
             if not main and not schools:
                 add(Role(name))
         elif name == "staff":
-            for school in schools or [None]:
+            for school in schools:
                 add(Role(name, school))
+            if not schools:
+                add(Role(name))
         elif name == "contact":
             add(Role("guardian"))
         else:

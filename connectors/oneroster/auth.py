@@ -72,9 +72,7 @@ class ClientCredentials(AuthBase):
         in_query = settings.parameters_in == "query"
         http = Http(self._context, settings.token_url, ca_file=settings.ca_file, proxy=settings.proxy)
         try:
-            answer = http.post(
-                settings.token_url, data=None if in_query else form, params=form if in_query else None, auth=basic
-            )
+            answer = http.post(settings.token_url, data=None if in_query else form, params=form if in_query else None, auth=basic)
         finally:
             http.close()
         try:

@@ -52,9 +52,7 @@ class OneRosterConnector(Connector):
             auth = sign_in(self.settings, self.context, self._version())
             renew = auth.renew if isinstance(auth, ClientCredentials) else None
             settings = self.settings
-            self._http = Http(
-                self.context, settings.url, auth=auth, renew=renew, ca_file=settings.ca_file, proxy=settings.proxy
-            )
+            self._http = Http(self.context, settings.url, auth=auth, renew=renew, ca_file=settings.ca_file, proxy=settings.proxy)
         return self._http
 
     def pull(self) -> Iterator[Page | Finished]:

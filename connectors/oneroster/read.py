@@ -127,9 +127,7 @@ def _org(record_id: str, sent: Fields, reading: Reading) -> None:
     word = text(sent.get("type"))
     kind = (word or "").lower()
     known = kind if kind in ("district", "school") else "other"
-    common = _common(
-        record_id, sent, frozenset({"name", "type", "identifier", "parent"}), type=word if known == "other" else None
-    )
+    common = _common(record_id, sent, frozenset({"name", "type", "identifier", "parent"}), type=word if known == "other" else None)
     reading.records.append(
         Org(
             **common,
@@ -173,7 +171,20 @@ def _course(record_id: str, sent: Fields, reading: Reading) -> None:
 
 
 _CLASS = frozenset(
-    "title classCode classType school course terms grades grade subjects periods period location".split()
+    [
+        "title",
+        "classCode",
+        "classType",
+        "school",
+        "course",
+        "terms",
+        "grades",
+        "grade",
+        "subjects",
+        "periods",
+        "period",
+        "location",
+    ]
 )
 
 
@@ -198,9 +209,36 @@ def _section(record_id: str, sent: Fields, reading: Reading) -> None:
 
 
 _USER = frozenset(
-    "username userIds userId enabledUser givenName familyName middleName identifier email sms phone password grades grade agents "
-    "role orgs roles primaryOrg userMasterIdentifier preferredFirstName preferredGivenName prefferedGivenName "
-    "preferredLastName preferredFamilyName userProfiles pronouns resources".split()
+    [
+        "username",
+        "userIds",
+        "userId",
+        "enabledUser",
+        "givenName",
+        "familyName",
+        "middleName",
+        "identifier",
+        "email",
+        "sms",
+        "phone",
+        "password",
+        "grades",
+        "grade",
+        "agents",
+        "role",
+        "orgs",
+        "roles",
+        "primaryOrg",
+        "userMasterIdentifier",
+        "preferredFirstName",
+        "preferredGivenName",
+        "prefferedGivenName",
+        "preferredLastName",
+        "preferredFamilyName",
+        "userProfiles",
+        "pronouns",
+        "resources",
+    ]
 )
 
 
@@ -314,7 +352,7 @@ def _roles_12(entries: list[Fields], main: str | None) -> list[Role]:
     return [Role(role, org, primary and only) for role, org, primary in rows]
 
 
-_ENROLLMENT = frozenset("user class school role primary beginDate endDate".split())
+_ENROLLMENT = frozenset(["user", "class", "school", "role", "primary", "beginDate", "endDate"])
 
 
 def _enrollment(record_id: str, sent: Fields, reading: Reading) -> None:
@@ -336,9 +374,7 @@ def _enrollment(record_id: str, sent: Fields, reading: Reading) -> None:
 def _demographics(record_id: str, sent: Fields, reading: Reading) -> None:
     if (text(sent.get("status")) or "").lower() in GONE:
         return
-    rest = {
-        name: value for name, value in sent.items() if name not in BOOKKEEPING and name not in ("birthDate", "sex", "metadata")
-    }
+    rest = {name: value for name, value in sent.items() if name not in BOOKKEEPING and name not in ("birthDate", "sex", "metadata")}
     reading.parts.append(
         UserPart(
             user_id=record_id,

@@ -8,10 +8,16 @@ from rich.text import Text
 
 from syncd.cli.app import Json, app, console, print_json, store
 from syncd.errors import StoreError
-from syncd.roster.kinds import KINDS
 from syncd.store import roster, runs
 
-Kind = StrEnum("Kind", {kind.upper(): kind for kind in KINDS})
+
+class Kind(StrEnum):
+    ORG = "org"
+    TERM = "term"
+    COURSE = "course"
+    SECTION = "section"
+    USER = "user"
+    ENROLLMENT = "enrollment"
 
 
 @app.command()

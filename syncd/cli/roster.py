@@ -14,7 +14,14 @@ from syncd.roster.kinds import SINGULAR
 from syncd.store import open_store
 from syncd.store import roster as held
 
-Kind = StrEnum("Kind", {plural.upper(): plural for plural in SINGULAR})
+
+class Kind(StrEnum):
+    ORGS = "orgs"
+    TERMS = "terms"
+    COURSES = "courses"
+    SECTIONS = "sections"
+    USERS = "users"
+    ENROLLMENTS = "enrollments"
 
 
 class Status(StrEnum):
@@ -73,7 +80,10 @@ def _table(kind: str, found: Iterator[dict[str, Any]], limit: int) -> None:
             console.print(f"… and more: --limit shows more than {limit}, --json all of them.")
             return
         table.add_row(
-            record["source"], Text(record["id"]), record["status"], *(Text(_plain(record[name])) for name in COLUMNS[kind])
+            record["source"],
+            Text(record["id"]),
+            record["status"],
+            *(Text(_plain(record[name])) for name in COLUMNS[kind]),
         )
     console.print(table if table.row_count else f"No {kind}.")
 

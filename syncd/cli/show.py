@@ -77,13 +77,18 @@ def runs_table(reports: Iterable[RunReport]) -> Table:
     for name in ("run", "source", "state", "mode", "trigger", "started", "changes", ""):
         table.add_column(name, justify="right" if name in ("run", "changes") else "left")
     for report in reports:
-        changed = sum(
-            counts.created + counts.updated + counts.reactivated + counts.deactivated for counts in report.counts.values()
-        )
+        changed = sum(counts.created + counts.updated + counts.reactivated + counts.deactivated for counts in report.counts.values())
         started = report.started_at.strftime("%Y-%m-%d %H:%M:%S")
         note = report.error or "; ".join(held_sentence(held) for held in report.held)
         table.add_row(
-            str(report.run), report.source, state(report.state), report.mode, report.trigger, started, f"{changed:,}", Text(note)
+            str(report.run),
+            report.source,
+            state(report.state),
+            report.mode,
+            report.trigger,
+            started,
+            f"{changed:,}",
+            Text(note),
         )
     return table
 

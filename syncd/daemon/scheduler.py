@@ -44,9 +44,7 @@ class Scheduler:
                 **({"next_run_time": datetime.now(UTC)} if self._is_due(source) else {}),
             )  # fmt: skip
             if common.full is not None:
-                self._scheduler.add_job(
-                    self._pull, common.full.trigger(settings.timezone), args=[name], id=f"{name}:full"
-                )
+                self._scheduler.add_job(self._pull, common.full.trigger(settings.timezone), args=[name], id=f"{name}:full")
             log.info("source scheduled", source=name, connector=common.connector, schedule=common.schedule.text)
 
     def start(self) -> None:

@@ -38,6 +38,7 @@ class LoopGuard:
     def pass_by(self, place: str) -> None:
         if hash(place) in self._been or len(self._been) >= MOST_PAGES:
             raise BadAnswer(
-                f"the pages of {self._resource} go round in a circle.", advice="Nothing was applied; tell the source's operator."
+                f"the pages of {self._resource} go round in a circle.",
+                advice="Nothing was applied; tell the source's operator.",
             )
         self._been.add(hash(place))

@@ -106,7 +106,14 @@ class Http:
 
     def _tell(self, problem: Passing, tries: int, seconds: float) -> None:
         self.context.traffic.retries += 1
-        log.warning("retrying", host=self.host, status=problem.status, tries=tries, seconds=round(seconds, 1), error=problem.reason)
+        log.warning(
+            "retrying",
+            host=self.host,
+            status=problem.status,
+            tries=tries,
+            seconds=round(seconds, 1),
+            error=problem.reason,
+        )
 
     def _once(self, method: str, url: str, accept: Collection[int], **request: Any) -> Answer:
         began = time.monotonic()
@@ -134,7 +141,10 @@ class Http:
     def _send(self, method: str, url: str, **request: Any) -> requests.Response:
         for _ in range(MOST_REDIRECTS + 1):
             if not is_safe(url):
-                raise BadAnswer(f"{self.context.source}: {urlsplit(url).hostname} is not asked over plain http.", advice="Use https.")
+                raise BadAnswer(
+                    f"{self.context.source}: {urlsplit(url).hostname} is not asked over plain http.",
+                    advice="Use https.",
+                )
             self.context.traffic.requests += 1
             response = self._session.request(
                 method,

@@ -18,9 +18,48 @@ import structlog
 from syncd.secret import revealed
 
 ALLOWED = frozenset(
-    "event level timestamp run source kind resource counts count of limit record_id rule seconds status host path page pages "
-    "documents tries mode trigger state error pid requests bytes schedule next signal connector version address port day where "
-    "total logger step".split()
+    [
+        "event",
+        "level",
+        "timestamp",
+        "run",
+        "source",
+        "kind",
+        "resource",
+        "counts",
+        "count",
+        "of",
+        "limit",
+        "record_id",
+        "rule",
+        "seconds",
+        "status",
+        "host",
+        "path",
+        "page",
+        "pages",
+        "documents",
+        "tries",
+        "mode",
+        "trigger",
+        "state",
+        "error",
+        "pid",
+        "requests",
+        "bytes",
+        "schedule",
+        "next",
+        "signal",
+        "connector",
+        "version",
+        "address",
+        "port",
+        "day",
+        "where",
+        "total",
+        "logger",
+        "step",
+    ]
 )
 
 _PATTERNS = re.compile(
@@ -159,5 +198,14 @@ def configure(*, json: bool, level: str = "info", strict: bool = False, stream: 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)
-    for name in ("urllib3", "sqlalchemy", "apscheduler", "alembic", "uvicorn", "asyncio", "requests_oauthlib", "oauthlib"):
+    for name in (
+        "urllib3",
+        "sqlalchemy",
+        "apscheduler",
+        "alembic",
+        "uvicorn",
+        "asyncio",
+        "requests_oauthlib",
+        "oauthlib",
+    ):
         logging.getLogger(name).setLevel(max(number, logging.WARNING))

@@ -38,9 +38,7 @@ class Change:
         self.at = self.district.tick()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         try:
             self._record()
         finally:
@@ -75,9 +73,7 @@ class Change:
 
     def _read(self, kind: str, record: Any) -> tuple[Documents, list[Any]]:
         clever = {} if kind == "enrollments" else clever_records.documents(self.district, kind, record)
-        oneroster = [
-            oneroster_records.document(self.district, kind, record, version) for version in ("1.1", "1.2")
-        ]
+        oneroster = [oneroster_records.document(self.district, kind, record, version) for version in ("1.1", "1.2")]
         if isinstance(record, User):
             oneroster.append(oneroster_records.demographics(record, "1.2"))
         return clever, oneroster
@@ -97,15 +93,11 @@ class Change:
                     {}
                     if before is None or after is None
                     else {
-                        key: before.get(key)
-                        for key in {**before, **after}
-                        if before.get(key) != after.get(key) and key not in BOOKKEEPING
+                        key: before.get(key) for key in {**before, **after} if before.get(key) != after.get(key) and key not in BOOKKEEPING
                     }
                 )
                 if verb != "updated" or old:
-                    events.append(
-                        (KINDS.index(kind), verb, kind, name, record, before if after is None else old)
-                    )
+                    events.append((KINDS.index(kind), verb, kind, name, record, before if after is None else old))
         # A section is created after the people in it, and deleted before them.
         events.sort(
             key=lambda event: (
@@ -128,9 +120,7 @@ class Change:
             document = clever_records.document(self.district, kind, *found)
             if verb == "updated":
                 previous = old
-                newer_only = clever_records.older(kind, {**document, **old}) == clever_records.older(
-                    kind, document
-                )
+                newer_only = clever_records.older(kind, {**document, **old}) == clever_records.older(kind, document)
         self.district.events.append(
             Event(
                 id=self.district.new_clever_id(),
@@ -156,9 +146,7 @@ def enroll(change: Change, section: Section, user: User, role: str, *, primary: 
     """Put a person into a section from today."""
     added: Enrollment = change.add(
         "enrollments",
-        Enrollment(
-            id="", section=section.id, user=user.id, role=role, primary=primary, first_day=change.today
-        ),
+        Enrollment(id="", section=section.id, user=user.id, role=role, primary=primary, first_day=change.today),
     )
     return added
 
@@ -259,9 +247,7 @@ def remove(change: Change, kind: str, record: Any) -> None:
 
 def _family(change: Change, student: User) -> list[User]:
     """The guardians of a student, looked at before anything about them changes."""
-    family = [
-        change.district.users[link.id] for link in student.guardians if link.id in change.district.users
-    ]
+    family = [change.district.users[link.id] for link in student.guardians if link.id in change.district.users]
     family += change.district.active_children(student)
     for person in family:
         change.touch("users", person)

@@ -109,9 +109,7 @@ class Clever:
             return _json({"message": "Rate limit exceeded"}, 429, headers)
         query = parse_qsl(request.url.query, keep_blank_values=True)
         if request.scope.get("sandbox.first_page"):
-            query = [
-                (name, value) for name, value in query if name not in ("starting_after", "ending_before")
-            ]
+            query = [(name, value) for name, value in query if name not in ("starting_after", "ending_before")]
         try:
             with self.district.lock:
                 body = self._answer(version, path, query, request)
@@ -159,9 +157,7 @@ class Clever:
             case [resource, name] if resource in RESOURCES:
                 record, facet = self._one(resource, name)
                 body = self._document(version, RESOURCES[resource], record, facet)
-                return msgspec.json.encode(
-                    {"data": body, "links": [{"rel": "self", "uri": f"{root}/{resource}/{name}"}]}
-                )
+                return msgspec.json.encode({"data": body, "links": [{"rel": "self", "uri": f"{root}/{resource}/{name}"}]})
             case [parent, name, resource] if parent in RESOURCES and resource in RESOURCES:
                 record, facet = self._one(parent, name)
                 ids = self._nested(parent, record, facet, resource, query)
@@ -207,10 +203,7 @@ class Clever:
             kept = []
             for name in ids:
                 found = self.district.clever_record("users", name)
-                if found and any(
-                    held.role == ROLES[role] and FACET_OF_ROLE[held.role] == found[1]
-                    for held in found[0].roles
-                ):
+                if found and any(held.role == ROLES[role] and FACET_OF_ROLE[held.role] == found[1] for held in found[0].roles):
                     kept.append(name)
             return kept
 
@@ -226,15 +219,11 @@ class Clever:
             ids = district.view(key, lambda: sorted(self._of_school(record.id, primary)))
             return self._with_role(ids, role, (*key, role)) if role else ids
         if parent == "schools" and resource in ("sections", "courses", "terms"):
-            sections = [
-                found for found in district.sections.values() if found.school == record.id and not found.gone
-            ]
+            sections = [found for found in district.sections.values() if found.school == record.id and not found.gone]
             if resource == "sections":
                 return sorted(found.clever_id for found in sections)
             named = {
-                name
-                for found in sections
-                for name in (found.terms if resource == "terms" else [found.course] if found.course else [])
+                name for found in sections for name in (found.terms if resource == "terms" else [found.course] if found.course else [])
             }
             table = district.table(resource)
             wanted = {table[name].clever_id for name in named if name in table}
@@ -248,11 +237,7 @@ class Clever:
                     if not found.gone and found.role in ("student", "teacher")
                 }
             )
-            return (
-                self._with_role(ids, asked_role, ("clever section", record.id, asked_role))
-                if asked_role
-                else ids
-            )
+            return self._with_role(ids, asked_role, ("clever section", record.id, asked_role)) if asked_role else ids
         if parent == "users" and resource == "sections":
             roles = {"student"} if facet == "student" else {"teacher"} if facet == "adult" else set()
             return sorted(
@@ -263,16 +248,8 @@ class Clever:
                 }
             )
         if parent == "users" and resource == "schools":
-            orgs = {
-                role.org
-                for role in record.roles
-                if FACET_OF_ROLE.get(role.role) == facet and facet != "contact"
-            }
-            return sorted(
-                district.orgs[name].clever_id
-                for name in orgs
-                if name in district.orgs and district.orgs[name].type == "school"
-            )
+            orgs = {role.org for role in record.roles if FACET_OF_ROLE.get(role.role) == facet and facet != "contact"}
+            return sorted(district.orgs[name].clever_id for name in orgs if name in district.orgs and district.orgs[name].type == "school")
         return None
 
     def _of_school(self, school: str, primary: bool) -> set[str]:
@@ -296,29 +273,19 @@ class Clever:
         if relation == "mycontacts":
             people = [district.users[link.id] for link in user.guardians if link.id in district.users]
             return sorted(
-                {
-                    clever_id_of(found, "contact")
-                    for found in people
-                    if not found.gone and "contact" in facets(found)
-                }
+                {clever_id_of(found, "contact") for found in people if not found.gone and "contact" in facets(found)}
                 if facet == "student"
                 else set()
             )
         if facet == "contact":
             return sorted(
-                {clever_id_of(child, "student") for child in district.active_children(user)}
-                if relation == "mystudents"
-                else set()
+                {clever_id_of(child, "student") for child in district.active_children(user)} if relation == "mystudents" else set()
             )
         mine = "student" if facet == "student" else "teacher"
         wanted = "student" if relation == "mystudents" else "teacher"
         if mine == wanted:
             return []
-        sections = {
-            found.section
-            for found in district.of_user.get(user.id, ())
-            if not found.gone and found.role == mine
-        }
+        sections = {found.section for found in district.of_user.get(user.id, ()) if not found.gone and found.role == mine}
         return sorted(
             {
                 clever_id_of(district.users[found.user], FACET_OF_ROLE[wanted])
@@ -354,9 +321,7 @@ class Clever:
                 and not (event.newer_only and version == "3.0")
             }
 
-        found = self.district.view(
-            ("events", version, tuple(sorted(kinds)), school, self.habits.events), build
-        )
+        found = self.district.view(("events", version, tuple(sorted(kinds)), school, self.habits.events), build)
         return _page(
             list(found),
             query,

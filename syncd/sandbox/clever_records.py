@@ -70,11 +70,7 @@ def documents(district: District, kind: str, record: Any) -> dict[str, Document]
         names = [record.clever_id, *(record.clever_more or {}).values()]
     else:
         names = [record.clever_id]
-    return {
-        name: document(district, kind, *found)
-        for name in names
-        if (found := district.clever_record(kind, name)) is not None
-    }
+    return {name: document(district, kind, *found) for name in names if (found := district.clever_record(kind, name)) is not None}
 
 
 def document(district: District, kind: str, record: Any, facet: str = "") -> Document:
@@ -336,8 +332,7 @@ def _student(district: District, user: User, entries: list[Role]) -> Document:
             "state_id": user.state_id,
             **schools,
             "enrollments": [
-                {"school": school, "start_date": district.first_day.isoformat(), "end_date": ""}
-                for school in schools["schools"]
+                {"school": school, "start_date": district.first_day.isoformat(), "end_date": ""} for school in schools["schools"]
             ],
             "grade": GRADES.get(grade, grade) if grade else None,
             "graduation_year": None,

@@ -82,9 +82,7 @@ class Requests:
 class Controls:
     """What can be done to a sandbox while it runs."""
 
-    def __init__(
-        self, district: District, habits: Habits, access: Access, faults: Faults, requests: Requests
-    ) -> None:
+    def __init__(self, district: District, habits: Habits, access: Access, faults: Faults, requests: Requests) -> None:
         self.district = district
         self.habits = habits
         self.access = access
@@ -118,9 +116,7 @@ class Controls:
             old = self.district.table(kind).get(fields.get("id") or "")
             new = self._record(kind, old, fields)
             with Change(self.district) as change:
-                return (
-                    self._change(change, kind, old, new) if old is not None else self._add(change, kind, new)
-                )
+                return self._change(change, kind, old, new) if old is not None else self._add(change, kind, new)
 
     def delete(self, kind: str, name: str) -> None:
         """Remove a record, with what can not be without it. Raises KeyError when there is none."""
@@ -164,9 +160,7 @@ class Controls:
         if kind == "enrollments":
             wanted = [("sections", new.section), ("users", new.user)]
         elif kind == "users":
-            wanted = [("users", link.id) for link in new.guardians] + [
-                ("orgs", role.org) for role in new.roles
-            ]
+            wanted = [("users", link.id) for link in new.guardians] + [("orgs", role.org) for role in new.roles]
             wanted.append(("orgs", new.primary_org))
         elif kind == "sections":
             wanted = [("orgs", new.school), ("courses", new.course), *(("terms", name) for name in new.terms)]

@@ -58,9 +58,7 @@ def load(folder: str | Path, *, seed: int = 1) -> District:
             raise ValueError(f"{folder} has no {name}.csv with sourcedIds in it")
     sessions = _rows(folder, "academicSessions")
     starts = sorted(day for row in sessions if (day := _day(row.get("startDate"))))
-    district = District(
-        seed=seed, first_day=_weekday(date.fromisoformat(starts[0]) if starts else date(2026, 8, 17))
-    )
+    district = District(seed=seed, first_day=_weekday(date.fromisoformat(starts[0]) if starts else date(2026, 8, 17)))
     _orgs(district, _rows(folder, "orgs"))
     for row in sessions:
         first, end = _day(row.get("startDate")), _day(row.get("endDate"))
@@ -136,18 +134,12 @@ def load(folder: str | Path, *, seed: int = 1) -> District:
 
 def _rows(folder: Path, name: str) -> list[Row]:
     """The rows of a file that have a sourcedId, without empty cells; none if there is no such file."""
-    found = next(
-        (path for path in sorted(folder.iterdir()) if path.name.lower() == f"{name}.csv".lower()), None
-    )
+    found = next((path for path in sorted(folder.iterdir()) if path.name.lower() == f"{name}.csv".lower()), None)
     if found is None:
         return []
     with found.open(encoding="utf-8-sig", newline="") as lines:
         rows = [
-            {
-                key.strip(): value.strip()
-                for key, value in row.items()
-                if isinstance(key, str) and isinstance(value, str) and value.strip()
-            }
+            {key.strip(): value.strip() for key, value in row.items() if isinstance(key, str) and isinstance(value, str) and value.strip()}
             for row in csv.DictReader(lines)
         ]
     return [row for row in rows if row.get("sourcedId")]
@@ -222,9 +214,7 @@ def _users(district: District, folder: Path) -> None:
                 number=row.get("identifier"),
                 sis_id=name,
                 user_ids=_user_ids(row.get("userIds")),
-                state_id=next(
-                    (value for kind, value in _user_ids(row.get("userIds")) if "state" in kind.lower()), None
-                ),
+                state_id=next((value for kind, value in _user_ids(row.get("userIds")) if "state" in kind.lower()), None),
                 master_id=row.get("userMasterIdentifier"),
                 birth_date=_day(extra.get("birthDate")),
                 gender=SEXES.get(extra.get("sex", "").lower()),
@@ -257,10 +247,7 @@ def _families(district: District, rows: list[Row]) -> None:
         student = district.users[name]
         district.relate(
             student,
-            [
-                Guardian(id=guardian, mutual=mutual, relationship="Other", type="Family")
-                for guardian, mutual in guardians.items()
-            ],
+            [Guardian(id=guardian, mutual=mutual, relationship="Other", type="Family") for guardian, mutual in guardians.items()],
         )
 
 

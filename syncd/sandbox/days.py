@@ -86,9 +86,7 @@ def _rename(district: District, chance: random.Random, student: User) -> int:
         while student.family_name == old:
             student.family_name = chance.choice(names.FAMILY)
         if chance.random() < 0.5 and student.email:
-            student.email = (
-                f"{names.login(student.family_name or '')}{student.number or ''}@students.example.org"
-            )
+            student.email = f"{names.login(student.family_name or '')}{student.number or ''}@students.example.org"
     return 1
 
 
@@ -109,11 +107,7 @@ def _move(district: District, chance: random.Random, sections: Sections, student
     old = chance.choice(sorted(mine, key=lambda found: found.id))
     section = district.sections[old.section]
     taken = {found.section for found in mine}
-    free = [
-        other
-        for other in sections.get(section.school or "", ())
-        if other.id not in taken and other.type == section.type
-    ]
+    free = [other for other in sections.get(section.school or "", ()) if other.id not in taken and other.type == section.type]
     choice = (
         [other for other in free if other.course and other.course == section.course]
         or [other for other in free if other.grades == section.grades]

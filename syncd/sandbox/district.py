@@ -393,11 +393,7 @@ class District:
         """The ids that Clever lists of a kind now, ascending."""
         return self.view(
             ("clever", kind),
-            lambda: sorted(
-                name
-                for name, record in self._clever[kind].items()
-                if not record.gone and self._in_clever(kind, record, name)
-            ),
+            lambda: sorted(name for name, record in self._clever[kind].items() if not record.gone and self._in_clever(kind, record, name)),
         )
 
     def view(self, key: Any, build: Callable[[], T]) -> T:

@@ -72,9 +72,7 @@ def expected(
 
 def _tidy(record: Neutral) -> Neutral:
     """Text is trimmed, and blank text is no value."""
-    return {
-        key: (value.strip() or None) if isinstance(value, str) else value for key, value in record.items()
-    }
+    return {key: (value.strip() or None) if isinstance(value, str) else value for key, value in record.items()}
 
 
 def _set(values: Iterable[str | None]) -> list[str]:
@@ -102,10 +100,7 @@ def _roles(entries: Iterable[tuple[str, str | None, bool]]) -> list[Neutral]:
 
 
 def _identifiers(entries: Iterable[tuple[str, str | None]]) -> list[Neutral]:
-    return [
-        {"type": kind, "value": value}
-        for kind, value in sorted({(kind, value) for kind, value in entries if value})
-    ]
+    return [{"type": kind, "value": value} for kind, value in sorted({(kind, value) for kind, value in entries if value})]
 
 
 def _status(gone: bool) -> str:
@@ -169,9 +164,7 @@ def _clever(district: District, record: Any, version: str, demographics: bool) -
         ]
     assert isinstance(record, Org)
     if record.type == "district":
-        return [
-            {**head, "name": record.name, "type": "district", "identifier": record.nces_id, "parent_id": None}
-        ]
+        return [{**head, "name": record.name, "type": "district", "identifier": record.nces_id, "parent_id": None}]
     if record.type != "school":
         return []
     return [
@@ -251,9 +244,7 @@ def _clever_user(district: District, user: User, version: str, demographics: boo
             "guardian_ids": _set(
                 clever_id_of(district.users[link.id], "contact")
                 for link in user.guardians
-                if link.id in district.users
-                and not district.users[link.id].gone
-                and "contact" in facets(district.users[link.id])
+                if link.id in district.users and not district.users[link.id].gone and "contact" in facets(district.users[link.id])
             )
             if student
             else [],
@@ -346,9 +337,7 @@ def _oneroster(district: District, habits: Habits, record: Any, version: str, de
     }
 
 
-def _oneroster_user(
-    district: District, habits: Habits, user: User, version: str, demographics: bool
-) -> Neutral:
+def _oneroster_user(district: District, habits: Habits, user: User, version: str, demographics: bool) -> Neutral:
     served = {role.role for role in user.roles} if version == "1.2" else {oneroster_records.role_11(user)}
     student = "student" in served
     identifiers = list(user.user_ids)
@@ -373,9 +362,7 @@ def _oneroster_user(
         "student_number": user.number if student else None,
         "state_id": next((value for kind, value in user.user_ids if "state" in kind.lower()), None),
         "identifiers": _identifiers(identifiers),
-        "guardian_ids": _set(link.id for link in user.guardians if _is_guardian(district, link, version))
-        if student
-        else [],
+        "guardian_ids": _set(link.id for link in user.guardians if _is_guardian(district, link, version)) if student else [],
     }
     if demographics:
         neutral["birth_date"] = user.birth_date

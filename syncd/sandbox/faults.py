@@ -17,9 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TRANSPORT = "sandbox.transport"
 FIRST_PAGE = "sandbox.first_page"
-LOGIN_PAGE = (
-    "<!doctype html><html><head><title>Sign in</title></head><body><form>Sign in</form></body></html>"
-)
+LOGIN_PAGE = "<!doctype html><html><head><title>Sign in</title></head><body><form>Sign in</form></body></html>"
 GARBAGE = bytes((number * 37 + 11) % 256 for number in range(512))
 
 
@@ -117,19 +115,13 @@ class Faults:
                 if not found.matches(method, target):
                     continue
                 found.seen += 1
-                if (
-                    chosen is None
-                    and found.seen > found.after
-                    and (found.times is None or found.fired < found.times)
-                ):
+                if chosen is None and found.seen > found.after and (found.times is None or found.fired < found.times):
                     found.fired += 1
                     chosen = found
         return chosen
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        target = scope["path"] + (
-            f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
-        )
+        target = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
         found = None if target.startswith("/_sandbox") else self.due(scope["method"], target)
         if found is None:
             await self.app(scope, receive, send)
@@ -137,9 +129,7 @@ class Faults:
         await _happen(found, self.app, scope, receive, send, target)
 
 
-async def _happen(
-    found: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send, target: str
-) -> None:
+async def _happen(found: Fault, app: ASGIApp, scope: Scope, receive: Receive, send: Send, target: str) -> None:
     transport = scope.get(TRANSPORT)
     if found.effect == "reset":
         await _reset(transport, receive)
@@ -220,16 +210,12 @@ def _edit(found: Fault, raw: bytes, headers: Headers, target: str) -> tuple[byte
         def lead(uri: str) -> str:
             if found.effect == "foreign":
                 return "https://collector.example.com" + re.sub(r"^https?://[^/]*", "", uri)
-            return re.sub(
-                r"^(https?://[^/]*)?.*$", lambda match: (match.group(1) or "") + target, uri, count=1
-            )
+            return re.sub(r"^(https?://[^/]*)?.*$", lambda match: (match.group(1) or "") + target, uri, count=1)
 
         for link in body.get("links", []):
             if link.get("rel") == "next":
                 link["uri"] = lead(link["uri"])
-        headers = [
-            (name, _next_header(value, lead) if name.lower() == b"link" else value) for name, value in headers
-        ]
+        headers = [(name, _next_header(value, lead) if name.lower() == b"link" else value) for name, value in headers]
     return msgspec.json.encode(body), headers
 
 
@@ -250,9 +236,7 @@ async def _drip(found: Fault, send: Send, status: int, headers: Headers, raw: by
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _cut(
-    found: Fault, transport: Any, receive: Receive, status: int, headers: Headers, raw: bytes
-) -> None:
+async def _cut(found: Fault, transport: Any, receive: Receive, status: int, headers: Headers, raw: bytes) -> None:
     """Written straight to the connection: the server would notice a body shorter than promised."""
     if transport is None:
         raise RuntimeError("this server gives no connection to cut")

@@ -53,9 +53,7 @@ def generate(*, students: int, seed: int, year: int) -> District:
         grade = GRADES[number % len(GRADES)]
         choice = [school for school in schools if grade in school.grades]
         school = choice[number // len(GRADES) % len(choice)]
-        school.pupils.setdefault(grade, []).append(
-            new_student(district, chance, school.org.id, grade, number, year)
-        )
+        school.pupils.setdefault(grade, []).append(new_student(district, chance, school.org.id, grade, number, year))
     courses = _courses(district, top, schools)
     for school in schools:
         _schedule(district, chance, school, semesters, courses)
@@ -79,9 +77,7 @@ def generate(*, students: int, seed: int, year: int) -> District:
 # -- people; `days.py` makes newcomers with the same words ---------------------------------------------------
 
 
-def person(
-    district: District, chance: random.Random, serial: str, *, family: str | None = None, domain: str = DOMAIN
-) -> User:
+def person(district: District, chance: random.Random, serial: str, *, family: str | None = None, domain: str = DOMAIN) -> User:
     """Somebody with a name, a login and (mostly) an email; not yet in the district and without roles."""
     given = chance.choice(names.GIVEN)
     family = family or chance.choice(names.FAMILY)
@@ -219,9 +215,7 @@ def _orgs(district: District, chance: random.Random, students: int) -> tuple[Org
     for number, (level, grades) in enumerate(_levels(max(1, round(students / STUDENTS_PER_SCHOOL)))):
         name = f"{chance.choice(names.PLACES)} {chance.choice(names.ENDINGS)}"
         while name in taken:
-            name = (
-                f"{chance.choice(names.PLACES)} {chance.choice(names.PLACES)} {chance.choice(names.ENDINGS)}"
-            )
+            name = f"{chance.choice(names.PLACES)} {chance.choice(names.PLACES)} {chance.choice(names.ENDINGS)}"
         taken.add(name)
         org = Org(
             id="",
@@ -350,9 +344,7 @@ def _schedule(
         sections += [pair for room in rooms for pair in room]
     for number, (section, members) in enumerate(sections):
         if number % SECTIONS_PER_TEACHER == 0:
-            school.teachers.append(
-                new_adult(district, chance, "teacher", school.org.id, district_size(district))
-            )
+            school.teachers.append(new_adult(district, chance, "teacher", school.org.id, district_size(district)))
         start = district.terms[section.terms[0]].first_day
         _place(district, section, school.teachers[-1], "teacher", start, primary=True)
         if len(school.teachers) > 1 and chance.random() < 0.08:
@@ -433,9 +425,7 @@ def _place(
     )
 
 
-def _staff(
-    district: District, chance: random.Random, top: Org, schools: list[_School], students: int
-) -> None:
+def _staff(district: District, chance: random.Random, top: Org, schools: list[_School], students: int) -> None:
     for number, school in enumerate(schools):
         posts = [
             ("principal", "Principal"),
@@ -444,9 +434,7 @@ def _staff(
             ("aide", "Aide"),
         ][: max(1, min(4, students // 50))]
         for word, title in posts:
-            new_adult(
-                district, chance, "staff", school.org.id, district_size(district), word=word, title=title
-            )
+            new_adult(district, chance, "staff", school.org.id, district_size(district), word=word, title=title)
         for index, teacher in enumerate(school.teachers):
             if index % 12 == 3 or (number == 0 and index == 0):
                 teacher.roles = [
@@ -472,9 +460,7 @@ def _staff(
         district.number(user)
 
 
-def _families(
-    district: District, chance: random.Random, students: list[User], schools: list[_School]
-) -> None:
+def _families(district: District, chance: random.Random, students: list[User], schools: list[_School]) -> None:
     """Give students guardians: none, one or two; every fourth one shares them with a brother or sister."""
     homes: list[tuple[str, list[Guardian]]] = []
     teachers = [teacher for school in schools for teacher in school.teachers]

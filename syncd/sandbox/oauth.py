@@ -45,9 +45,7 @@ class Access:
 
     def check_client(self, name: str, secret: str) -> bool:
         """Whether this is the client, in constant time."""
-        return secrets.compare_digest(
-            f"{name}:{secret}".encode(), f"{self.client_id}:{self.client_secret}".encode()
-        )
+        return secrets.compare_digest(f"{name}:{secret}".encode(), f"{self.client_id}:{self.client_secret}".encode())
 
     def check_basic(self, header: str) -> bool:
         """Whether an `Authorization: Basic …` header names the client (RFC 6749 section 2.3.1 encodes both
@@ -65,9 +63,7 @@ class Access:
     def check_clever(self, header: str) -> bool:
         """Whether an `Authorization` header carries the district token."""
         kind, _, token = header.partition(" ")
-        return kind.lower() == "bearer" and secrets.compare_digest(
-            token.strip().encode(), self.token.encode()
-        )
+        return kind.lower() == "bearer" and secrets.compare_digest(token.strip().encode(), self.token.encode())
 
     def grant(self, asked: str) -> tuple[str, list[str]] | None:
         """A new OAuth 2 token and the scopes granted of those asked for; None if none of them can be."""

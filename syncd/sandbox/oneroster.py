@@ -195,11 +195,7 @@ class OneRoster:
                 return bool(record.type == part)
             if part == "demographics":
                 return has_demographics(record)
-            return (
-                role_11(record) == part
-                if version == "1.1"
-                else any(role.role == part for role in record.roles)
-            )
+            return role_11(record) == part if version == "1.1" else any(role.role == part for role in record.roles)
 
         return listed
 
@@ -224,13 +220,7 @@ class OneRoster:
         if record is None or not self._listed(parent)(record):
             raise _Refusal(404, "unknownobject", "no record has this sourcedId")
         if parent == "classes":
-            return sorted(
-                {
-                    found.user
-                    for found in district.in_section.get(name, ())
-                    if found.role == resource[:-1] and not found.gone
-                }
-            )
+            return sorted({found.user for found in district.in_section.get(name, ()) if found.role == resource[:-1] and not found.gone})
         if parent in ("users", "students", "teachers"):
             return sorted({found.section for found in district.of_user.get(name, ()) if not found.gone})
         if resource == "classes":
@@ -245,11 +235,7 @@ class OneRoster:
                 )
             ]
         if resource == "enrollments":
-            return [
-                found
-                for found in district.ids("enrollments")
-                if district.sections[district.enrollments[found].section].school == name
-            ]
+            return [found for found in district.ids("enrollments") if district.sections[district.enrollments[found].section].school == name]
         return [
             found
             for found in district.ids("users")
@@ -278,16 +264,10 @@ class OneRoster:
         # One record of each page was on the page before: the list seems longer by that much.
         start = offset - offset // limit if self.habits.repeat else offset
         table, base = self.district.table(kind), self._base(request)
-        body = {
-            wrapper: [
-                self._document(resource, table[name], base, fields) for name in ids[start : start + limit]
-            ]
-        }
+        body = {wrapper: [self._document(resource, table[name], base, fields) for name in ids[start : start + limit]]}
         return _json(body, headers=self._headers(request, asked, limit, offset, len(ids)))
 
-    def _select(
-        self, resource: str, only: list[str] | None, keep: Keep | None, asked: dict[str, str]
-    ) -> list[str]:
+    def _select(self, resource: str, only: list[str] | None, keep: Keep | None, asked: dict[str, str]) -> list[str]:
         kind = RESOURCES[resource][0]
         table, listed = self.district.table(kind), self._listed(resource)
         ids = [
@@ -369,9 +349,7 @@ class OneRoster:
             return lambda record: compare(word_11(record) or "", value)
         return lambda record: compare(_value(self._plain(resource, record, ""), field), value)
 
-    def _headers(
-        self, request: Request, asked: dict[str, str], limit: int, offset: int, total: int
-    ) -> dict[str, str]:
+    def _headers(self, request: Request, asked: dict[str, str], limit: int, offset: int, total: int) -> dict[str, str]:
         headers = {}
         if self.habits.total_count:
             headers["X-Total-Count"] = str(total)
@@ -385,8 +363,7 @@ class OneRoster:
                 places["next"] = offset + limit
             rest = {name: value for name, value in asked.items() if name not in ("limit", "offset")}
             headers["Link"] = ", ".join(
-                f'<{place}?{urlencode({**rest, "limit": limit, "offset": where})}>; rel="{rel}"'
-                for rel, where in places.items()
+                f'<{place}?{urlencode({**rest, "limit": limit, "offset": where})}>; rel="{rel}"' for rel, where in places.items()
             )
         return headers
 

@@ -64,9 +64,7 @@ def document(district: District, kind: str, record: Any, version: str, base: str
             found["course"] = _ref(base, "courses", "course", record.course)
         if record.school:
             found["school"] = _ref(base, "orgs", "org", record.school)
-        return _fill(
-            record.id, found, {"title": record.name, "classCode": record.number, "location": record.location}
-        )
+        return _fill(record.id, found, {"title": record.name, "classCode": record.number, "location": record.location})
     if isinstance(record, Course):
         found = _head(record)
         found |= {"grades": list(record.grades), "subjects": list(record.subjects)}
@@ -136,9 +134,7 @@ def word_11(user: User) -> str | None:
 
 def word_12(role: Role) -> str:
     """1.2's word for a role."""
-    return role.word or {"staff": "siteAdministrator", "district_admin": "districtAdministrator"}.get(
-        role.role, role.role
-    )
+    return role.word or {"staff": "siteAdministrator", "district_admin": "districtAdministrator"}.get(role.role, role.role)
 
 
 def hides_username(user: User) -> bool:
@@ -148,11 +144,7 @@ def hides_username(user: User) -> bool:
 
 def agents(district: District, user: User) -> list[str]:
     """The people whom a person's `agents` name: a student's guardians, and a guardian's students."""
-    found = [
-        link.id
-        for link in user.guardians
-        if link.mutual and link.id in district.users and not district.users[link.id].gone
-    ]
+    found = [link.id for link in user.guardians if link.mutual and link.id in district.users and not district.users[link.id].gone]
     return list(dict.fromkeys(found + [child.id for child in district.active_children(user)]))
 
 

@@ -120,10 +120,7 @@ def application(district: District, habits: Habits, access: Access) -> tuple[ASG
         Route("/oauth/tokens", clever.tokens, methods=["GET"]),
         Route("/oauth/token", TokenEndpoint(access).token, methods=["POST"]),
         Route("/v{version}/{path:path}", clever.data, methods=["GET"]),
-        *[
-            Route(f"{base}/{{path:path}}", one[version].data, methods=["GET"])
-            for version, base in BASES.items()
-        ],
+        *[Route(f"{base}/{{path:path}}", one[version].data, methods=["GET"]) for version, base in BASES.items()],
         *routes(controls),
     ]
     return requests, controls

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from syncd.contract import discovery
 from syncd.contract.connector import Connector, ConnectorSettings, Context
@@ -20,7 +20,7 @@ class SourceSettings(BaseModel):
     schedule: Schedule = Schedule("every 15 minutes")
     full: Schedule | None = Schedule("0 2 * * *")
     enabled: bool = True
-    guard: GuardSettings = Field(default_factory=GuardSettings)
+    guard: GuardSettings = GuardSettings()
 
 
 COMMON = frozenset(SourceSettings.model_fields)

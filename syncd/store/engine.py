@@ -39,9 +39,8 @@ class Store:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A connection in a write transaction, committed at the end, rolled back on an exception."""
-        with _told(self.path), self.engine.connect().execution_options(immediate=True) as connection:
-            with connection.begin():
-                yield connection
+        with _told(self.path), self.engine.connect().execution_options(immediate=True) as connection, connection.begin():
+            yield connection
 
     def session(self) -> Connection:
         """A connection of one's own, for a run and its temporary tables. The caller closes it."""
@@ -86,9 +85,7 @@ def open_store(url: str, *, create: bool = True) -> Store:
     except ArgumentError:
         raise ConfigError("[store] url: is not a database URL. Write sqlite:///path/to/roster.db") from None
     if parsed.get_backend_name() != "sqlite":
-        raise ConfigError(
-            f"[store] url: {parsed.get_backend_name()} is not supported yet. Write sqlite:///path/to/roster.db"
-        )
+        raise ConfigError(f"[store] url: {parsed.get_backend_name()} is not supported yet. Write sqlite:///path/to/roster.db")
     if not parsed.database or parsed.database == ":memory:":
         raise ConfigError("[store] url: needs a file, as in sqlite:///path/to/roster.db")
     path = Path(parsed.database)
@@ -96,9 +93,7 @@ def open_store(url: str, *, create: bool = True) -> Store:
         if not create:
             raise StoreError(f"there is no store at {path.name} yet.", advice="Run `syncd sync SOURCE` first.")
         _create_private(path)
-    engine = create_engine(
-        parsed, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": WAIT_FOR_WRITER}
-    )
+    engine = create_engine(parsed, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": WAIT_FOR_WRITER})
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     with _told(path):

@@ -70,4 +70,3 @@ def check_epoch(connection: Connection, source: str, epoch: int) -> None:
     latest = connection.execute(select(sources.c.epoch).where(sources.c.name == source)).scalar_one()
     if latest != epoch:
         raise Superseded(f"{source}: another run took over while this one was stopped; nothing of this one was applied.")
-

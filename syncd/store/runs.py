@@ -143,10 +143,7 @@ def log_lines(store: Store, run: int, after: int = 0) -> list[KeptLine]:
     source = select(runs.c.source).where(runs.c.id == run).scalar_subquery()
     query = select(run_log).where(run_log.c.source == source, run_log.c.run == run, run_log.c.seq > after)
     with store.read() as connection:
-        return [
-            KeptLine(row.seq, row.at, row.level, row.event, row.fields)
-            for row in connection.execute(query.order_by(run_log.c.seq))
-        ]
+        return [KeptLine(row.seq, row.at, row.level, row.event, row.fields) for row in connection.execute(query.order_by(run_log.c.seq))]
 
 
 def changes_of(store: Store, run: int, *, kind: str | None = None, limit: int | None = None) -> Iterator[Change]:
@@ -179,9 +176,7 @@ def history(store: Store, kind: str, record_id: str, source: str | None = None) 
 def quarantined(store: Store, source: str, run: int | None = None) -> list[dict[str, Any]]:
     """What a run (default: the source's latest that looked) could not use, with the reason. No values, only ids and fields."""
     if run is None:
-        done = select(func.max(runs.c.id)).where(
-            runs.c.source == source, runs.c.state.in_((State.APPLIED, State.HELD))
-        )
+        done = select(func.max(runs.c.id)).where(runs.c.source == source, runs.c.state.in_((State.APPLIED, State.HELD)))
         latest = done.scalar_subquery()
     else:
         latest = select(func.max(runs.c.id)).where(runs.c.id == run).scalar_subquery()

@@ -86,9 +86,7 @@ def _log(connection: Connection, report: RunReport) -> None:
         planned.c.action,
         planned.c.fields,
     ).order_by(planned.c.kind, planned.c.record_id)
-    connection.execute(
-        insert(changes).from_select(["source", "run", "kind", "record_id", "action", "fields"], rows)
-    )
+    connection.execute(insert(changes).from_select(["source", "run", "kind", "record_id", "action", "fields"], rows))
 
 
 def _keep_parts(connection: Connection, source: str) -> None:
@@ -97,9 +95,7 @@ def _keep_parts(connection: Connection, source: str) -> None:
     key = ("resource", "document_id", "user_id", "guardian_id")
     same = and_(*(staged_parts.c[name] == user_parts.c[name] for name in key))
     rest = [name for name in names if name not in key]
-    connection.execute(
-        user_parts.delete().where(user_parts.c.source == source, ~exists(select(staged_parts.c.row).where(same)))
-    )
+    connection.execute(user_parts.delete().where(user_parts.c.source == source, ~exists(select(staged_parts.c.row).where(same))))
     connection.execute(
         update(user_parts)
         .where(user_parts.c.source == source, same)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, insert, or_, select, update
 
 from syncd.store.tables import ROSTER, user_parts
 from syncd.sync.stage import Staged
@@ -22,12 +22,8 @@ def keep_earlier_parts(connection: Connection, source: str, staged: Staged) -> N
     """Add to the staged parts those of earlier runs that still count."""
     earlier, user = user_parts.c, STAGED["user"]
     complete = [name for name, doubt in staged.doubts.items() if doubt is None]
-    unreadable = exists().where(
-        staged_unreadable.c.resource == earlier.resource, staged_unreadable.c.document_id == earlier.document_id
-    )
-    stated = exists().where(
-        staged_parts.c.resource == earlier.resource, staged_parts.c.document_id == earlier.document_id
-    )
+    unreadable = exists().where(staged_unreadable.c.resource == earlier.resource, staged_unreadable.c.document_id == earlier.document_id)
+    stated = exists().where(staged_parts.c.resource == earlier.resource, staged_parts.c.document_id == earlier.document_id)
     came = exists().where(user.c.resource == earlier.resource, user.c.id == earlier.document_id)
     counts = or_(unreadable & ~stated, earlier.resource.not_in(complete) & ~stated & ~came)
     columns = [column for column in staged_parts.columns if column.name != "row"]
@@ -57,19 +53,18 @@ def assemble(connection: Connection, source: str, staged: Staged) -> None:
 
 def _assembled(connection: Connection, source: str, staged: Staged) -> Iterator[dict[str, Any]]:
     part, user, held = staged_parts.c, STAGED["user"].c, ROSTER["user"].c
-    listed = exists().where(user.id == part.guardian_id, user.gone.is_(False))
     came = exists().where(user.id == part.guardian_id)
-    held_still = exists().where(held.source == source, held.id == part.guardian_id, held.status == "active")
+    listed = exists().where(user.id == part.guardian_id, user.gone.is_(False))
+    held_still = and_(exists().where(held.source == source, held.id == part.guardian_id, held.status == "active"), ~came)
     if staged.proves_absence("user"):
-        held_still &= exists().where(staged_unreadable.c.document_id == part.guardian_id)
-    listed = or_(listed, held_still & ~came)
+        held_still = and_(held_still, exists().where(staged_unreadable.c.document_id == part.guardian_id))
     query = select(
         part.user_id,
         part.guardian_id,
         part.birth_date,
         part.gender,
         part.demographics,
-        listed.label("listed"),
+        or_(listed, held_still).label("listed"),
     ).order_by(part.user_id, part.guardian_id, part.row)
     for user_id, group in groupby(connection.execute(query), key=lambda row: row.user_id):
         values: dict[str, Any] = {"user_id": user_id, "birth_date": None, "gender": None, "demographics": None}

@@ -31,9 +31,7 @@ def _settle(connection: Connection, table: Table) -> None:
             document = first.document_id or record_id
             connection.execute(insert(staged_unreadable).values(resource=first.resource, document_id=document))
             connection.execute(
-                insert(staged_problems).values(
-                    resource=first.resource, document_id=record_id, rule="two-versions", field=None, fatal=True
-                )
+                insert(staged_problems).values(resource=first.resource, document_id=record_id, rule="two-versions", field=None, fatal=True)
             )
     for start in range(0, len(drop), 500):
         connection.execute(delete(table).where(table.c.row.in_(drop[start : start + 500])))

@@ -65,6 +65,4 @@ def _actions(connection: Connection) -> dict[str, dict[Action, int]]:
 def withhold(connection: Connection, kind: str) -> None:
     """Take a kind's deactivations out of the plan: a person has to look at them first."""
     with connection.begin():
-        connection.execute(
-            delete(planned).where(planned.c.kind == kind, planned.c.action == Action.DEACTIVATE.value)
-        )
+        connection.execute(delete(planned).where(planned.c.kind == kind, planned.c.action == Action.DEACTIVATE.value))

@@ -73,9 +73,7 @@ def run(store: Store, order: Order, context: Context) -> RunReport:
     with lease.hold(store, order.source):
         started = datetime.now(UTC)
         with store.write() as connection:
-            number, epoch = runs.start(
-                connection, order.source, mode=order.mode, trigger=order.trigger, at=started
-            )
+            number, epoch = runs.start(connection, order.source, mode=order.mode, trigger=order.trigger, at=started)
         report = RunReport(
             run=number,
             source=order.source,
@@ -92,9 +90,7 @@ def run(store: Store, order: Order, context: Context) -> RunReport:
             return _guarded(store, order, context, report, epoch, journal)
 
 
-def _guarded(
-    store: Store, order: Order, context: Context, report: RunReport, epoch: int, journal: Journal
-) -> RunReport:
+def _guarded(store: Store, order: Order, context: Context, report: RunReport, epoch: int, journal: Journal) -> RunReport:
     """The run, with every failure turned into a report."""
     began = time.monotonic()
     log.info("run started", mode=report.mode, trigger=report.trigger)
@@ -122,9 +118,7 @@ def _fail(store: Store, context: Context, report: RunReport, error: str) -> None
         runs.finish(connection, report)
 
 
-def _steps(
-    store: Store, order: Order, context: Context, report: RunReport, epoch: int, journal: Journal
-) -> None:
+def _steps(store: Store, order: Order, context: Context, report: RunReport, epoch: int, journal: Journal) -> None:
     def tell(step: Step) -> None:
         journal.progress({"step": step.name, "resource": step.resource, "documents": step.documents, "total": step.total})
         order.on_step(step)

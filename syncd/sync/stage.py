@@ -39,9 +39,7 @@ class Staged:
         return [resource.name for resource in self.resources if kind in resource.kinds]
 
 
-def stage(
-    connector: Connector, connection: Connection, on_page: Callable[[str, int, int | None], None]
-) -> Staged:
+def stage(connector: Connector, connection: Connection, on_page: Callable[[str, int, int | None], None]) -> Staged:
     """Pull everything into the staging tables. on_page(resource, documents so far, total or None) is called after each page.
 
     Raises SourceError or Stopped from the connector: then nothing that was staged may be used.
@@ -78,9 +76,7 @@ def _stage_page(connector: Connector, connection: Connection, page: Page) -> set
     for document in page.documents:
         reading = connector.read(document)
         unusable = any(problem.fatal for problem in reading.problems)
-        problems += [
-            (document.resource, document.id, problem.rule, problem.field, problem.fatal) for problem in reading.problems
-        ]
+        problems += [(document.resource, document.id, problem.rule, problem.field, problem.fatal) for problem in reading.problems]
         for record in reading.records:
             lacking = record.lacks()
             if lacking is None:

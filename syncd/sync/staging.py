@@ -90,12 +90,8 @@ def index(connection: Connection) -> None:
         for kind, table in STAGED.items():
             connection.exec_driver_sql(f"CREATE INDEX temp.ix_staged_{PLURAL[kind]} ON {table.name} (id)")
         connection.exec_driver_sql("CREATE INDEX temp.ix_staged_parts ON staged_parts (user_id, guardian_id)")
-        connection.exec_driver_sql(
-            "CREATE INDEX temp.ix_staged_parts_document ON staged_parts (resource, document_id)"
-        )
-        connection.exec_driver_sql(
-            "CREATE INDEX temp.ix_staged_unreadable ON staged_unreadable (resource, document_id)"
-        )
+        connection.exec_driver_sql("CREATE INDEX temp.ix_staged_parts_document ON staged_parts (resource, document_id)")
+        connection.exec_driver_sql("CREATE INDEX temp.ix_staged_unreadable ON staged_unreadable (resource, document_id)")
 
 
 def insert_sql(table: Table) -> tuple[str, tuple[str, ...]]:

@@ -23,9 +23,7 @@ ROLES = {
     "districtadministrator": "district_admin",
     "systemadministrator": "district_admin",
 }
-ROLES |= dict.fromkeys(
-    ["administrator", "siteadministrator", "principal", "counselor", "aide", "proctor"], "staff"
-)
+ROLES |= dict.fromkeys(["administrator", "siteadministrator", "principal", "counselor", "aide", "proctor"], "staff")
 
 
 def text(value: Any) -> str | None:
@@ -51,10 +49,7 @@ def roles(entries: list[tuple[str, str | None, bool]]) -> list[dict[str, Any]]:
 
 
 def identifiers(entries: list[tuple[str, Any]]) -> list[dict[str, Any]]:
-    return [
-        {"type": kind, "value": value}
-        for kind, value in sorted({(k, text(v)) for k, v in entries if text(v)})
-    ]
+    return [{"type": kind, "value": value} for kind, value in sorted({(k, text(v)) for k, v in entries if text(v)})]
 
 
 # -- Clever --------------------------------------------------------------------------------------------------
@@ -236,10 +231,7 @@ def read_oneroster(url: str) -> dict[str, list[dict[str, Any]]]:
     born = {one["sourcedId"]: one for one in oneroster_pull(url, "demographics")}
     guardians: dict[str, set[str]] = {}
     for one in here:
-        held = {
-            entry["role"].lower()
-            for entry in (several(one["roles"]) if version == "1.2" else [{"role": one["role"]}])
-        }
+        held = {entry["role"].lower() for entry in (several(one["roles"]) if version == "1.2" else [{"role": one["role"]}])}
         for agent in several(one.get("agents")):
             if held & {"guardian", "parent"}:
                 guardians.setdefault(agent["sourcedId"], set()).add(one["sourcedId"])
@@ -294,12 +286,7 @@ def read_oneroster(url: str) -> dict[str, list[dict[str, Any]]]:
             }
             for one in _those(url, "classes")
         ],
-        "users": [
-            _oneroster_user(
-                one, version, born.get(one["sourcedId"], {}), guardians.get(one["sourcedId"], set())
-            )
-            for one in here
-        ],
+        "users": [_oneroster_user(one, version, born.get(one["sourcedId"], {}), guardians.get(one["sourcedId"], set())) for one in here],
         "enrollments": [
             {
                 **_head(one),
@@ -345,9 +332,7 @@ def _grades(one: dict[str, Any]) -> list[str]:
     return sorted(codes, key=lambda code: (code != "KG", code))
 
 
-def _oneroster_user(
-    one: dict[str, Any], version: str, born: dict[str, Any], guardians: set[str]
-) -> dict[str, Any]:
+def _oneroster_user(one: dict[str, Any], version: str, born: dict[str, Any], guardians: set[str]) -> dict[str, Any]:
     if version == "1.1":
         orgs = [org["sourcedId"] for org in several(one["orgs"])]
         entries = [(ROLES[one["role"].lower()], org, len(orgs) == 1) for org in orgs or [None]]
@@ -381,9 +366,7 @@ def _oneroster_user(
         "grades": _grades(one),
         "student_number": text(one.get("identifier")) if student else None,
         "state_id": next((value for kind, value in ids if "state" in kind.lower()), None),
-        "identifiers": identifiers(
-            ids + others + [("userMasterIdentifier", one.get("userMasterIdentifier"))]
-        ),
+        "identifiers": identifiers(ids + others + [("userMasterIdentifier", one.get("userMasterIdentifier"))]),
         "guardian_ids": sorted(guardians) if student else [],
         "birth_date": (text(born.get("birthDate")) or "")[:10] or None,
         "gender": text(born.get("sex")),

@@ -31,9 +31,7 @@ def test_a_wrong_token_is_refused_and_a_right_one_is_given_to_the_client(sandbox
     assert requests.get(url, auth=("sandbox", "wrong")).status_code == 401
     (entry,) = requests.get(url, auth=("sandbox", "sandbox-secret")).json()["data"]
     assert entry["access_token"] == "TEST_TOKEN" and entry["owner"]["type"] == "district"
-    one = requests.get(
-        f"{sandbox.clever_token_url}?district={entry['owner']['id']}", auth=("sandbox", "sandbox-secret")
-    )
+    one = requests.get(f"{sandbox.clever_token_url}?district={entry['owner']['id']}", auth=("sandbox", "sandbox-secret"))
     assert one.json()["data"] == [entry]
     none = requests.get(f"{sandbox.clever_token_url}?district=nobody", auth=("sandbox", "sandbox-secret"))
     assert none.json()["data"] == []
@@ -83,9 +81,7 @@ def test_one_record_and_the_lists_under_it(sandbox: Sandbox) -> None:
     student = section["students"][0]
     mine = get(sandbox, f"/v3.1/users/{student}/sections").json()["data"]
     assert section["id"] in {one["data"]["id"] for one in mine}
-    at_school = get(sandbox, f"/v3.1/schools/{section['school']}/users?role=student&limit=1000").json()[
-        "data"
-    ]
+    at_school = get(sandbox, f"/v3.1/schools/{section['school']}/users?role=student&limit=1000").json()["data"]
     assert student in {one["data"]["id"] for one in at_school}
     sections = get(sandbox, f"/v3.1/schools/{section['school']}/sections?limit=1000").json()["data"]
     assert section["id"] in {one["data"]["id"] for one in sections}

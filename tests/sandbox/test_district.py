@@ -22,9 +22,7 @@ def test_a_generated_district_looks_like_one() -> None:
     students = [user for user in people if user.roles[0].role == "student"]
     assert len(students) == 2000
     assert sum(org.type == "school" for org in district.orgs.values()) == 3
-    held = Counter(
-        found.user for found in district.enrollments.values() if found.role == "student" and not found.gone
-    )
+    held = Counter(found.user for found in district.enrollments.values() if found.role == "student" and not found.gone)
     assert set(held.values()) <= {6, 7} and set(held) == {user.id for user in students}
     assert 1.1 < sum(len(user.guardians) for user in students) / len(students) < 1.5
     assert max(len(district.active_children(user)) for user in people) <= 5
@@ -32,9 +30,7 @@ def test_a_generated_district_looks_like_one() -> None:
     assert set(leads.values()) == {1} and set(leads) == set(district.sections)
     assert sum(len({role.role for role in user.roles}) > 1 for user in people) > 5
     assert any(user.email is None for user in people) and any(user.given_name is None for user in people)
-    assert any(
-        section.course is None and section.type == "scheduled" for section in district.sections.values()
-    )
+    assert any(section.course is None and section.type == "scheduled" for section in district.sections.values())
 
 
 @pytest.mark.parametrize("students", [1, 2, 13, 30])
@@ -59,8 +55,7 @@ OTHERS = {
     "y1,2026-2027,schoolYear,2026-08-24,2027-06-12,,2027\n"
     "t1,Fall,term,2026-08-24,2027-01-16,y1,2027\n",
     "courses": "sourcedId,title,courseCode,orgSourcedId,grades,subjects\nc1,Math 4,M4,d1,04,Mathematics\n",
-    "classes": "sourcedId,title,classType,schoolSourcedId,courseSourcedId,termSourcedIds,periods\n"
-    'k1,Math 4 A,scheduled,s1,c1,t1,"1,2"\n',
+    "classes": 'sourcedId,title,classType,schoolSourcedId,courseSourcedId,termSourcedIds,periods\nk1,Math 4 A,scheduled,s1,c1,t1,"1,2"\n',
     "enrollments": "sourcedId,status,classSourcedId,userSourcedId,role,primary,beginDate,endDate\n"
     "e1,,k1,u1,student,,2026-08-24,2027-01-16\ne2,,k1,u2,teacher,TRUE,,\n"
     "e3,tobedeleted,k1,u4,student,,,\ne4,,k9,u1,student,,,\n",
@@ -83,9 +78,7 @@ ROLES = (
 )
 
 
-@pytest.mark.parametrize(
-    "users", [{"users": USERS_11}, {"users": USERS_12, "roles": ROLES}], ids=["1.1", "1.2"]
-)
+@pytest.mark.parametrize("users", [{"users": USERS_11}, {"users": USERS_12, "roles": ROLES}], ids=["1.1", "1.2"])
 def test_a_folder_of_csv_files_can_be_served(tmp_path: Path, users: dict[str, str]) -> None:
     demographics = "sourcedId,birthDate,sex,asian\nu1,2016-05-01,female,true\n"
     for name, content in {"orgs": ORGS, **OTHERS, **users, "demographics": demographics}.items():

@@ -102,9 +102,7 @@ def test_a_teacher_with_a_child_at_school_is_two_users_in_clever_and_one_in_oner
             for user in sandbox.expected("oneroster-1.2", "users")
             if {"teacher", "guardian"} <= {role["role"] for role in user["roles"]}
         )
-        clever = [
-            other for other in sandbox.expected("clever-3.1", "users") if other["email"] == user["email"]
-        ]
+        clever = [other for other in sandbox.expected("clever-3.1", "users") if other["email"] == user["email"]]
         held = [{role["role"] for role in other["roles"]} for other in clever]
         assert len(held) == 2 and {"guardian"} in held and any("teacher" in roles for roles in held)
         old = next(other for other in sandbox.expected("oneroster-1.1", "users") if other["id"] == user["id"])

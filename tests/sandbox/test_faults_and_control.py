@@ -73,9 +73,7 @@ def test_pages_that_lie(sandbox: Sandbox) -> None:
     sandbox.fault("loop", times=1)
     assert {"rel": "next", "uri": rel["self"]} in users(sandbox).json()["links"]
     sandbox.fault("foreign", times=1)
-    assert {"rel": "next", "uri": f"https://collector.example.com{rel['next']}"} in users(sandbox).json()[
-        "links"
-    ]
+    assert {"rel": "next", "uri": f"https://collector.example.com{rel['next']}"} in users(sandbox).json()["links"]
     sandbox.fault("first_page", times=1)
     assert requests.get(sandbox.url + rel["next"], headers=TOKEN).json()["data"] == right["data"]
     sandbox.fault("login", times=1)
@@ -85,9 +83,7 @@ def test_pages_that_lie(sandbox: Sandbox) -> None:
     assert "data" not in users(sandbox).json()
     one = f"{sandbox.oneroster_12_url}/users?limit=10"
     sandbox.fault("foreign", times=1)
-    assert (
-        requests.get(one, headers=TOKEN).links["next"]["url"].startswith("https://collector.example.com/ims")
-    )
+    assert requests.get(one, headers=TOKEN).links["next"]["url"].startswith("https://collector.example.com/ims")
     sandbox.fault("loop", times=1)
     assert requests.get(one, headers=TOKEN).links["next"]["url"] == one
     sandbox.fault("lose", records=1, times=1)
@@ -133,11 +129,7 @@ def test_a_student_who_left_comes_back_under_the_same_id() -> None:
         held: list[set[str]] = []
         for _ in range(8):
             held.append(
-                {
-                    user["id"]
-                    for user in sandbox.expected("clever-3.1", "users")
-                    if user["roles"] and user["roles"][0]["role"] == "student"
-                }
+                {user["id"] for user in sandbox.expected("clever-3.1", "users") if user["roles"] and user["roles"][0]["role"] == "student"}
             )
             sandbox.day()
         left = held[0] - held[1]
@@ -159,9 +151,7 @@ def test_records_can_be_added_changed_and_removed(sandbox: Sandbox) -> None:
             "number": "777",
         },
     ).json()["record"]
-    parent = sandbox.put(
-        "users", given_name="Eve", family_name="Okafor", roles=[{"role": "guardian", "word": "parent"}]
-    )
+    parent = sandbox.put("users", given_name="Eve", family_name="Okafor", roles=[{"role": "guardian", "word": "parent"}])
     sandbox.put("users", id=added["id"], guardians=[{"id": parent.id}])
     enrollment = sandbox.put("enrollments", section=section, user=added["id"], role="student")
 
@@ -179,10 +169,7 @@ def test_records_can_be_added_changed_and_removed(sandbox: Sandbox) -> None:
     assert find("users", added["id"]) is None and find("enrollments", enrollment.id) is None
     assert find("users", parent.id) is None
     assert requests.delete(f"{control}/users/{added['id']}").status_code == 404
-    types = [
-        event["data"]["type"]
-        for event in requests.get(f"{sandbox.url}/v3.1/events", headers=TOKEN).json()["data"]
-    ]
+    types = [event["data"]["type"] for event in requests.get(f"{sandbox.url}/v3.1/events", headers=TOKEN).json()["data"]]
     assert types == [
         "users.created",
         "users.created",

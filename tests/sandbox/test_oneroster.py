@@ -74,9 +74,7 @@ def test_a_token_comes_by_basic_or_by_form_and_reads_its_own_version_only(sandbo
         ({"auth": CLIENT, "form": {"grant_type": "password"}}, scopes("v1p1", *ALL), 400),
     ],
 )
-def test_a_wrong_token_request_is_refused(
-    sandbox: Sandbox, how: dict[str, Any], scope: str, status: int
-) -> None:
+def test_a_wrong_token_request_is_refused(sandbox: Sandbox, how: dict[str, Any], scope: str, status: int) -> None:
     answer = ask(sandbox, scope, **how)
     assert answer.status_code == status and answer.json()["error"]
 
@@ -119,9 +117,7 @@ def test_somebody_elses_oauth_1_client_can_read(sandbox: Sandbox, method: str) -
     ):
         assert requests.get(url + asked, auth=signed).status_code == 200
     assert requests.get(url, auth=OAuth1("sandbox", "wrong", signature_method=method)).status_code == 401
-    assert (
-        requests.get(url, auth=OAuth1("other", "sandbox-secret", signature_method=method)).status_code == 401
-    )
+    assert requests.get(url, auth=OAuth1("other", "sandbox-secret", signature_method=method)).status_code == 401
     assert requests.get(f"{sandbox.oneroster_12_url}/users", auth=signed).status_code == 401
 
 
@@ -186,11 +182,7 @@ def test_every_collection_lists_records_that_can_be_asked_for_alone(base: str, r
 
 
 def test_the_lists_under_a_school_and_a_class(base: str) -> None:
-    one = next(
-        one
-        for one in get(f"{base}/enrollments", filter="role='student'").json()["enrollments"]
-        if one["status"] == "active"
-    )
+    one = next(one for one in get(f"{base}/enrollments", filter="role='student'").json()["enrollments"] if one["status"] == "active")
     group, school, student = (one[name]["sourcedId"] for name in ("class", "school", "user"))
     for path, key, member in (
         (f"classes/{group}/students", "users", student),
@@ -221,10 +213,7 @@ def test_filters_sorts_and_fields(base: str) -> None:
     assert len(ids(filter=both)) == 2 and ids(filter=both.replace(" OR ", " AND ")) == []
     part = first["familyName"][1:4].upper()
     assert first["sourcedId"] in ids(filter=f"familyName~'{part}'")
-    names = [
-        one.get("familyName") or ""
-        for one in get(f"{base}/users", limit=5000, sort="familyName", orderBy="desc").json()["users"]
-    ]
+    names = [one.get("familyName") or "" for one in get(f"{base}/users", limit=5000, sort="familyName", orderBy="desc").json()["users"]]
     assert names == sorted(names, reverse=True)
     short = get(f"{base}/users", fields="sourcedId,familyName", limit=1).json()["users"]
     assert set(short[0]) == {"sourcedId", "familyName"}
@@ -290,14 +279,9 @@ def test_a_change_moves_the_date_of_what_changed_and_of_nothing_else() -> None:
                 changed = {
                     one["sourcedId"]
                     for one in records
-                    if {**one, "dateLastModified": ""}
-                    != {**before.get(one["sourcedId"], {}), "dateLastModified": ""}
+                    if {**one, "dateLastModified": ""} != {**before.get(one["sourcedId"], {}), "dateLastModified": ""}
                 }
-                (since,) = (
-                    get(f"{base}/{resource}", limit=5000, filter=f"dateLastModified>'{newest}'")
-                    .json()
-                    .values()
-                )
+                (since,) = get(f"{base}/{resource}", limit=5000, filter=f"dateLastModified>'{newest}'").json().values()
                 # A preferred name reads in 1.2 only; its date is one for both versions.
                 assert changed <= {one["sourcedId"] for one in since}
                 assert len(since) <= len(changed) + 2

@@ -40,9 +40,7 @@ def upgrade(engine: Engine) -> None:
         return
     known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
     if at is not None and at not in known:
-        raise StoreError(
-            f"the store has schema {at}, which this version of syncd does not know.", advice="Install the newer syncd."
-        )
+        raise StoreError(f"the store has schema {at}, which this version of syncd does not know.", advice="Install the newer syncd.")
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
         if current(connection) != newest():
             command.upgrade(config(connection), "head")

@@ -22,9 +22,7 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     with op.batch_alter_table("changes", schema=None) as batch_op:
-        batch_op.create_index(
-            batch_op.f("ix_changes_source_kind_record_id"), ["source", "kind", "record_id"], unique=False
-        )
+        batch_op.create_index(batch_op.f("ix_changes_source_kind_record_id"), ["source", "kind", "record_id"], unique=False)
 
     op.create_table(
         "courses",
@@ -185,9 +183,7 @@ def upgrade() -> None:
         sa.Column("birth_date", sa.Text(), nullable=True),
         sa.Column("gender", sa.Text(), nullable=True),
         sa.Column("demographics", sa.Text(), nullable=True),
-        sa.PrimaryKeyConstraint(
-            "source", "resource", "document_id", "user_id", "guardian_id", name=op.f("pk_user_parts")
-        ),
+        sa.PrimaryKeyConstraint("source", "resource", "document_id", "user_id", "guardian_id", name=op.f("pk_user_parts")),
     )
     op.create_table(
         "users",
