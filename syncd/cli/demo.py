@@ -75,9 +75,10 @@ def demo(
         try:
             console.rule("The daemon's first full sync")
             _first_sync(store, daemon)
+            shown = {report.run for report in runs.recent(store)}
             for day in range(1, DAYS + 1):
                 console.rule(f"School day {day}")
-                _live_a_day(store, daemon, sandbox)
+                _live_a_day(store, daemon, sandbox, shown)
         finally:
             daemon.send_signal(signal.SIGTERM)
             daemon.wait(PATIENCE)
@@ -148,18 +149,19 @@ def _first_sync(store: Store, daemon: "subprocess.Popen[bytes]") -> None:
         console.print(counts_table(report))
 
 
-def _live_a_day(store: Store, daemon: "subprocess.Popen[bytes]", sandbox: Any) -> None:
+def _live_a_day(store: Store, daemon: "subprocess.Popen[bytes]", sandbox: Any, shown: set[int]) -> None:
     sandbox.day(1)
     # A run that was under way when the day passed may have seen half of it: what counts are the runs that start after it.
     before = runs.recent(store, limit=1)[0].run
     _wait(daemon, lambda: len(_finished_since(store, before + 1)) == 3)
     for source in ("springfield", "shelbyville", "ogdenville"):
-        reports = [report for report in runs.recent(store, source) if report.run >= before]
-        changed = [report for report in reports if _changes(report)]
-        for report in changed[-1:]:
-            console.print(f"\n[bold]{source}[/bold] (run {report.run}): {_changes(report)} changes")
-            console.print(counts_table(report))
-            console.print(changes_table(list(runs.changes_of(store, report.run, kind="user", limit=5))))
+        report = next((one for one in runs.recent(store, source) if _changes(one)), None)
+        if report is None or report.run in shown:
+            continue
+        shown.add(report.run)
+        console.print(f"\n[bold]{source}[/bold] (run {report.run}): {_changes(report)} changes")
+        console.print(counts_table(report))
+        console.print(changes_table(list(runs.changes_of(store, report.run, kind="user", limit=5))))
 
 
 def _changes(report: RunReport) -> int:

@@ -7,7 +7,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from syncd.report import Held, RunReport, State
+from syncd.report import Counts, Held, RunReport, State
+from syncd.roster.kinds import PLURALS
 from syncd.store.runs import Change
 
 COLOURS = {
@@ -62,12 +63,13 @@ def run_summary(report: RunReport) -> RenderableType:
 
 
 def counts_table(report: RunReport) -> Table:
-    table = Table(box=None, padding=(0, 2))
+    table = Table(box=None, padding=(0, 1))
     names = ("seen", "created", "updated", "reactivated", "deactivated", "unchanged", "quarantined")
     table.add_column("")
     for name in names:
-        table.add_column(name, justify="right")
-    for kind, counts in report.counts.items():
+        table.add_column(name, justify="right", no_wrap=True)
+    for kind in PLURALS:
+        counts = report.counts.get(kind) or Counts()
         table.add_row(kind, *(f"{getattr(counts, name):,}" if getattr(counts, name) else "·" for name in names))
     return table
 

@@ -41,4 +41,4 @@ class GuardSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     max_deactivations: Annotated[Limit, PlainValidator(_limit)] = Limit(5, percent=True)
-    floor: int = Field(5, ge=0)
+    floor: Annotated[int, Field(ge=0)] = 5

@@ -1,0 +1,73 @@
+"""A sandbox, a store and a source between them: what the journeys have in common."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.clever import CleverConnector
+from connectors.clever.settings import CleverSettings
+from connectors.oneroster import OneRosterConnector
+from connectors.oneroster.settings import OneRosterSettings
+from syncd.contract.connector import Connector, Context
+from syncd.report import RunReport
+from syncd.roster.kinds import PLURALS, SINGULAR
+from syncd.sandbox import Sandbox
+from syncd.secret import Secret
+from syncd.settings.guard import Limit
+from syncd.store import Store, open_store, roster
+from syncd.sync.run import Order, run
+
+DIALECTS = ("clever-3.0", "clever-3.1", "oneroster-1.1-oauth1", "oneroster-1.1-sha1", "oneroster-1.1-oauth2", "oneroster-1.2-oauth2")
+
+
+class Synced:
+    """One source of one dialect, with a store of its own."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path, dialect: str, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
+        self.sandbox = sandbox
+        self.store: Store = open_store(f"sqlite:///{folder}/roster.db")
+        self.expected_as = "-".join(dialect.split("-")[:2])
+        for name, value in (("T", sandbox.token), ("I", sandbox.client_id), ("S", sandbox.client_secret)):
+            monkeypatch.setenv(name, value)
+        self.connect = _connect(sandbox, dialect, settings)
+
+    def sync(self, **options: Any) -> RunReport:
+        order = Order("springfield", self.connect, Limit(5, percent=True), 5, **options)
+        return run(self.store, order, Context("springfield"))
+
+    def differences(self) -> list[str]:
+        """Where the store differs from what the sandbox says a correct sync must hold: kinds, ids and field names."""
+        found = []
+        for plural in PLURALS:
+            held = {record["id"]: record for record in roster.records(self.store, SINGULAR[plural], "springfield")}
+            right = {record["id"]: record for record in self.sandbox.expected(self.expected_as, plural, demographics=True)}
+            found += [f"{plural} {record_id} only on one side" for record_id in held.keys() ^ right.keys()]
+            for record_id in held.keys() & right.keys():
+                fields = [name for name, value in right[record_id].items() if held[record_id][name] != value]
+                if fields:
+                    found.append(f"{plural} {record_id}: {', '.join(fields)}")
+        return found
+
+
+def _connect(sandbox: Sandbox, dialect: str, settings: dict[str, Any]) -> Callable[[Context], Connector]:
+    if dialect.startswith("clever"):
+        clever = CleverSettings(
+            url=sandbox.clever_url, version=dialect.removeprefix("clever-"), token=Secret(env="T"), demographics=True, **settings
+        )
+        return lambda context: CleverConnector(clever, context)
+    _, version, auth = dialect.split("-")
+    signing = {"sha1": {"auth": "oauth1", "signature": "HMAC-SHA1"}, "oauth1": {"auth": "oauth1"}}.get(
+        auth, {"token_url": sandbox.token_url}
+    )
+    oneroster = OneRosterSettings(
+        url=sandbox.oneroster_11_url if version == "1.1" else sandbox.oneroster_12_url,
+        version=version,
+        client_id=Secret(env="I"),
+        client_secret=Secret(env="S"),
+        demographics=True,
+        **signing,
+        **settings,
+    )
+    return lambda context: OneRosterConnector(oneroster, context)

@@ -1,0 +1,85 @@
+"""The daemon as an administrator meets it: a real process, real signals, a real file."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from syncd.report import State
+from syncd.sandbox import District, Sandbox, running
+from syncd.store import open_store, roster, runs
+
+CONFIG = """
+[sources.springfield]
+connector = "clever"
+url = "{url}"
+token = {{ env = "DAEMON_TOKEN" }}
+schedule = "every 1 second"
+"""
+
+
+def start(config: Path) -> "subprocess.Popen[bytes]":
+    log = (config.parent / "log").open("ab")
+    return subprocess.Popen([sys.executable, "-m", "syncd", "serve", "--config", str(config)], stderr=log, stdout=log)
+
+
+def configure(tmp_path: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DAEMON_TOKEN", sandbox.token)
+    config = tmp_path / "syncd.toml"
+    config.write_text(CONFIG.format(url=sandbox.clever_url))
+    return config
+
+
+def until_applied(tmp_path: Path, count: int) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/roster.db")
+    deadline = time.monotonic() + 60
+    while sum(report.state == State.APPLIED for report in runs.recent(store, limit=200)) < count:
+        assert time.monotonic() < deadline, (tmp_path / "log").read_text()[-2000:]
+        time.sleep(0.1)
+
+
+def test_it_syncs_by_itself_reloads_and_stops_cleanly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(District.generate(students=60, seed=21)) as sandbox:
+        config = configure(tmp_path, sandbox, monkeypatch)
+        daemon = start(config)
+        try:
+            until_applied(tmp_path, 1)
+            config.write_text("[sources.springfield]\nconnector = 7")
+            daemon.send_signal(signal.SIGHUP)
+            until_applied(tmp_path, 3)
+            assert "the old one stays" in (tmp_path / "log").read_text()
+        finally:
+            daemon.send_signal(signal.SIGTERM)
+            assert daemon.wait(30) == 0
+        assert sandbox.token not in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("delay", [0.9, 1.1, 1.3, 1.5])
+def test_killed_at_any_moment_the_roster_is_as_before_or_as_after(delay: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(District.generate(students=1500, seed=22)) as sandbox:
+        config = configure(tmp_path, sandbox, monkeypatch)
+        daemon = start(config)
+        time.sleep(delay)
+        daemon.kill()
+        daemon.wait()
+        right = len(sandbox.expected("clever-3.1", "users"))
+        store = open_store(f"sqlite:///{tmp_path}/roster.db")
+        assert roster.active_counts(store, "springfield")["users"] in (0, right)
+        daemon = start(config)
+        try:
+            until_applied(tmp_path, 1)
+        finally:
+            daemon.send_signal(signal.SIGTERM)
+            daemon.wait(30)
+        assert roster.active_counts(store, "springfield")["users"] == right
+        assert not [report for report in runs.recent(store) if report.state == State.RUNNING]
+
+
+def test_the_store_is_private(tmp_path: Path) -> None:
+    store = open_store(f"sqlite:///{tmp_path}/new/roster.db")
+    assert os.stat(store.path).st_mode & 0o077 == 0
+    assert os.stat(store.path.parent).st_mode & 0o077 == 0
