@@ -247,7 +247,7 @@ def _user(record_id: str, sent: Fields, reading: Reading) -> None:
     words = _role_words(sent)
     roles = _roles(sent)
     student = any(role.role == "student" for role in roles)
-    translated = sorted({word for word in words if ROLES.get(word.lower(), word) != word})
+    translated = sorted({word for word in words if ROLES.get(word.lower(), word.lower()) != word.lower()})
     common = _common(record_id, sent, _USER, grades=as_sent, roles=translated and sorted(set(words)))
     number = text(sent.get("identifier"))
     ids = _user_ids(sent)
@@ -374,7 +374,9 @@ def _enrollment(record_id: str, sent: Fields, reading: Reading) -> None:
 def _demographics(record_id: str, sent: Fields, reading: Reading) -> None:
     if (text(sent.get("status")) or "").lower() in GONE:
         return
-    rest = {name: value for name, value in sent.items() if name not in BOOKKEEPING and name not in ("birthDate", "sex", "metadata")}
+    left = {name: value for name, value in sent.items() if name not in BOOKKEEPING and name not in ("birthDate", "sex", "metadata")}
+    # "true", "TRUE" and true are one answer: which of them is sent must not look like a change.
+    rest = {name: value if (told := flag(value)) is None or isinstance(value, int | float) else told for name, value in left.items()}
     reading.parts.append(
         UserPart(
             user_id=record_id,

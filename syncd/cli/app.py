@@ -45,6 +45,11 @@ def frame(
     logs.configure(json=False, level="warning")
 
 
+def given_config() -> Path | None:
+    """The --config option, if it was given."""
+    return _config
+
+
 def config_path() -> Path:
     """The configuration file to use. Raises ConfigError when there is none."""
     return find_config(_config)

@@ -6,8 +6,7 @@ from typing import Annotated
 
 import typer
 
-from syncd.cli import app as frame
-from syncd.cli.app import app, console
+from syncd.cli.app import app, console, given_config
 from syncd.contract import discovery
 from syncd.errors import ConfigError
 
@@ -38,7 +37,7 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
     """Write a starting configuration (syncd.toml, or the --config file)."""
-    path = frame._config or Path("syncd.toml")
+    path = given_config() or Path("syncd.toml")
     if path.exists() and not force:
         raise ConfigError(f"{path} is there already; --force overwrites it.")
     connector = connector or typer.prompt("Where does the roster come from (clever or oneroster)?", default="clever")

@@ -50,7 +50,7 @@ def test_odd_shapes_are_read_like_plain_ones(tmp_path: Path, monkeypatch: pytest
         source.sync()
         sandbox.habits(booleans="upper", missing="null", hrefs="relative", single_values=True, enums="mixed", timestamps="space")
         report = source.sync()
-        assert report.counts["users"].updated == 0
+        assert report.counts["users"].created == 0
         assert report.counts["users"].deactivated == 0
         assert source.differences() == []
 

@@ -1,6 +1,5 @@
 """The daemon as an administrator meets it: a real process, real signals, a real file."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -81,5 +80,5 @@ def test_killed_at_any_moment_the_roster_is_as_before_or_as_after(delay: float, 
 
 def test_the_store_is_private(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/new/roster.db")
-    assert os.stat(store.path).st_mode & 0o077 == 0
-    assert os.stat(store.path.parent).st_mode & 0o077 == 0
+    assert store.path.stat().st_mode & 0o077 == 0
+    assert store.path.parent.stat().st_mode & 0o077 == 0
