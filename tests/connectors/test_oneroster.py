@@ -1,0 +1,201 @@
+"""OneRoster passes the suite; below it, what is peculiar to OneRoster."""
+
+from typing import Any
+
+import msgspec
+import pytest
+import requests
+import responses
+
+from connectors.oneroster import OneRosterConnector
+from connectors.oneroster.settings import OneRosterSettings
+from syncd.contract.conformance import CANARY_NAME, Conformance, Pretend, canary
+from syncd.contract.connector import Context
+from syncd.contract.document import Document, Finished, Reading
+
+BASE = "https://sis.example.org/ims/oneroster/v1p1"
+TOKEN_URL = "https://sis.example.org/oauth/token?appName=x"
+STUDENT = {
+    "sourcedId": "u1",
+    "status": "active",
+    "dateLastModified": "2026-08-20T10:00:00.000Z",
+    "givenName": "Ada",
+    "familyName": CANARY_NAME,
+    "username": "ada",
+    "enabledUser": "true",
+    "role": "student",
+    "orgs": [{"sourcedId": "o1", "href": "orgs/o1", "type": "org"}],
+    "grades": ["k"],
+    "agents": [{"sourcedId": "u9"}],
+    "userIds": [{"type": "State", "identifier": "77"}],
+    "identifier": "17",
+}
+COLLECTIONS: dict[str, list[dict[str, Any]]] = {
+    "orgs": [{"sourcedId": "o1", "name": "North", "type": "school"}],
+    "academicSessions": [{"sourcedId": "t1", "title": "Fall", "type": "semester", "startDate": "2026-08-20", "endDate": "2026-12-19"}],
+    "courses": [{"sourcedId": "c1", "title": "Math"}],
+    "classes": [{"sourcedId": "x1", "title": "Math 1", "school": {"sourcedId": "o1"}, "terms": [{"sourcedId": "t1"}]}],
+    "users": [STUDENT, {**STUDENT, "sourcedId": "u2"}],
+    "enrollments": [{"sourcedId": "e1", "user": {"sourcedId": "u1"}, "class": {"sourcedId": "x1"}, "role": "student"}],
+}
+
+
+def provider(request: requests.PreparedRequest, *, cap: int = 1, total: bool = True) -> tuple[int, dict[str, str], bytes]:
+    """A provider that gives `cap` records a page, whatever was asked."""
+    name = str(request.url).split("?")[0].rsplit("/", 1)[1]
+    offset = int(request.params.get("offset", 0))  # type: ignore[attr-defined]
+    records = COLLECTIONS[name]
+    headers = {"X-Total-Count": str(len(records))} if total else {}
+    return 200, headers, msgspec.json.encode({name: records[offset : offset + cap]})
+
+
+class PretendOneRoster(Pretend):
+    connector = OneRosterConnector
+    resource = "users"
+
+    def settings(self) -> OneRosterSettings:
+        return OneRosterSettings(url=BASE, token_url=TOKEN_URL, client_id=canary(), client_secret=canary())
+
+    def address(self) -> str:
+        return f"{BASE}/users"
+
+    def sample(self) -> dict[str, Any]:
+        return STUDENT
+
+    def serve(self, mock: responses.RequestsMock) -> None:
+        mock.post(TOKEN_URL, json={"access_token": "issued-token", "expires_in": 3600})
+        for name in COLLECTIONS:
+            mock.add_callback(responses.GET, f"{BASE}/{name}", callback=provider)
+
+
+class TestConformance(Conformance):
+    @pytest.fixture
+    def pretend(self) -> Pretend:
+        return PretendOneRoster()
+
+
+@pytest.fixture
+def connector(monkeypatch: pytest.MonkeyPatch) -> OneRosterConnector:
+    monkeypatch.setenv("CANARY", "secret-for-tests")
+    monkeypatch.setattr(Context, "wait", lambda _context, _seconds: None)
+    return OneRosterConnector(OneRosterSettings(url=BASE, auth="bearer", token=canary()), Context("shelbyville"))
+
+
+def ends(connector: OneRosterConnector) -> dict[str, str | None]:
+    return {item.resource: item.doubt for item in connector.pull() if isinstance(item, Finished)}
+
+
+def read(resource: str, sent: dict[str, Any], connector: OneRosterConnector) -> Reading:
+    return connector.read(Document(resource, sent.get("sourcedId"), msgspec.json.encode(sent)))
+
+
+def serve(**changed: Any) -> None:
+    for name in COLLECTIONS:
+        responses.add_callback(responses.GET, f"{BASE}/{name}", callback=changed.get(name, provider))
+
+
+@responses.activate
+def test_a_sort_that_is_refused_is_not_asked_for_again(connector: OneRosterConnector) -> None:
+    def strict(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+        return (400, {}, b"{}") if "sort" in str(request.url) else provider(request)
+
+    serve(**dict.fromkeys(COLLECTIONS, strict))
+    assert set(ends(connector).values()) == {None}
+    assert sum("sort=" in str(call.request.url) for call in responses.calls) == 1
+
+
+@responses.activate
+def test_fewer_records_than_the_total_is_a_doubt_after_a_second_try(connector: OneRosterConnector) -> None:
+    def short(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+        status, headers, body = provider(request)
+        return status, {"X-Total-Count": "3"}, body
+
+    serve(users=short)
+    assert ends(connector)["users"] == "users sent 2 of 3 records"
+
+
+@responses.activate
+def test_the_same_page_for_ever_is_a_doubt(connector: OneRosterConnector) -> None:
+    def stuck(_request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+        return 200, {}, msgspec.json.encode({"users": COLLECTIONS["users"]})
+
+    serve(users=stuck)
+    assert ends(connector)["users"] == "users sent the same page again at record 2"
+
+
+@responses.activate
+def test_a_gateway_that_gives_up_on_large_pages_is_asked_for_less(connector: OneRosterConnector) -> None:
+    def tired(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+        return (504, {}, b"") if int(request.params["limit"]) > 2500 else provider(request)  # type: ignore[attr-defined]
+
+    serve(users=tired)
+    assert ends(connector)["users"] is None
+
+
+@responses.activate
+def test_an_expired_token_is_renewed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CANARY", "secret-for-tests")
+    tokens = iter(["first-token", "second-token"])
+    responses.add_callback(
+        responses.POST, TOKEN_URL, callback=lambda _request: (200, {}, msgspec.json.encode({"access_token": next(tokens)}))
+    )
+
+    def expiring(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+        return (401, {}, b"{}") if "first" in request.headers["Authorization"] else provider(request)
+
+    serve(users=expiring)
+    settings = OneRosterSettings(url=BASE, token_url=TOKEN_URL, client_id=canary(), client_secret=canary())
+    assert set(ends(OneRosterConnector(settings, Context("shelbyville"))).values()) == {None}
+    assert str(responses.calls[0].request.url).endswith("?appName=x")
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("2026-12-19", "2026-12-18"),
+        ("2026-12-19T00:00:00.000Z", "2026-12-18"),
+        ("12/19/2026", "2026-12-18"),
+        ("1/05/2026", None),
+        ("2026-02-30", None),
+        ("", None),
+    ],
+)
+def test_an_end_date_is_stored_as_the_last_day(sent: str, stored: str | None, connector: OneRosterConnector) -> None:
+    reading = read("academicSessions", {"sourcedId": "t1", "endDate": sent}, connector)
+    assert reading.records[0].end_date == stored
+    assert bool(reading.problems) == (stored is None and sent != "")
+
+
+@pytest.mark.parametrize(
+    ("roles", "main", "primary"),
+    [
+        ([("student", "primary", "o1")], None, {"o1"}),
+        ([("student", "primary", "o1"), ("student", "primary", "o2")], None, set()),
+        ([("student", "primary", "o1"), ("student", "primary", "o2")], "o2", {"o2"}),
+        ([("teacher", "secondary", "o1")], "o1", {"o1"}),
+    ],
+)
+def test_the_main_school_of_12_roles(
+    roles: list[tuple[str, str, str]], main: str | None, primary: set[str], connector: OneRosterConnector
+) -> None:
+    entries = [{"role": role, "roleType": kind, "org": {"sourcedId": org}} for role, kind, org in roles]
+    sent = {"sourcedId": "u1", "roles": entries} | ({"primaryOrg": {"sourcedId": main}} if main else {})
+    assert {role.org_id for role in read("users", sent, connector).records[0].roles if role.primary} == primary
+
+
+def test_an_administrator_of_11_becomes_staff_and_the_word_is_kept(connector: OneRosterConnector) -> None:
+    user = read("users", {"sourcedId": "u1", "role": "administrator", "orgs": []}, connector).records[0]
+    assert [role.role for role in user.roles] == ["staff"]
+    assert user.extra["roles"] == ["administrator"]
+
+
+def test_a_password_is_never_kept(connector: OneRosterConnector) -> None:
+    profiles = [{"credentials": [{"username": "ada", "password": "opensesame"}]}]
+    reading = read("users", {**STUDENT, "password": "opensesame", "userProfiles": profiles}, connector)
+    assert "opensesame" not in repr(reading)
+
+
+@pytest.mark.parametrize("word", ["tobedeleted", "inactive", "ToBeDeleted"])
+def test_a_record_that_is_gone_states_no_guardians(word: str, connector: OneRosterConnector) -> None:
+    reading = read("users", {**STUDENT, "status": word}, connector)
+    assert reading.records[0].gone and reading.parts == []
