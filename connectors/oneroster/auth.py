@@ -47,10 +47,11 @@ class Bearer(AuthBase):
 class ClientCredentials(AuthBase):
     """OAuth 2 client credentials (RFC 6749, section 4.4): a token is asked for when needed and renewed before it ends."""
 
-    def __init__(self, settings: OneRosterSettings, context: Context, scope: str) -> None:
+    def __init__(self, settings: OneRosterSettings, context: Context, choices: tuple[str, ...]) -> None:
+        """choices: scopes to ask for; the next is tried when a provider calls one invalid (400)."""
         self._settings = settings
         self._context = context
-        self._scope = scope
+        self._choices = choices
         self._token: str | None = None
         self._renew_at = 0.0
 
@@ -62,10 +63,19 @@ class ClientCredentials(AuthBase):
 
     def renew(self) -> bool:
         """Ask for a new token. Raises SourceError."""
+        while True:
+            try:
+                return self._ask(self._choices[0])
+            except BadAnswer as problem:
+                if problem.status != 400 or len(self._choices) == 1:
+                    raise
+                self._choices = self._choices[1:]
+
+    def _ask(self, scope: str) -> bool:
         settings = self._settings
         assert settings.token_url and settings.client_id and settings.client_secret
         client, secret = settings.client_id.reveal(), settings.client_secret.reveal()
-        form = {"grant_type": "client_credentials", "scope": self._scope}
+        form = {"grant_type": "client_credentials", "scope": scope}
         basic = HTTPBasicAuth(client, secret) if settings.credentials_in == "header" else None
         if basic is None:
             form |= {"client_id": client, "client_secret": secret}
@@ -95,8 +105,8 @@ class ClientCredentials(AuthBase):
         return True
 
 
-def sign_in(settings: OneRosterSettings, context: Context, version: str) -> AuthBase:
-    """What signs each request."""
+def sign_in(settings: OneRosterSettings, context: Context, version: str | None) -> AuthBase:
+    """What signs each request. version: None when it is not known yet; then the scopes of both are tried, the newer ones first."""
     if settings.auth == "bearer":
         assert settings.token is not None
         return Bearer(settings.token.reveal())
@@ -106,4 +116,5 @@ def sign_in(settings: OneRosterSettings, context: Context, version: str) -> Auth
         key, secret = settings.client_id.reveal(), settings.client_secret.reveal()
         signer: AuthBase = OAuth1(key, secret, signature_method=settings.signature)
         return signer
-    return ClientCredentials(settings, context, scopes(settings, version))
+    versions = [version] if version else ["1.2", "1.1"]
+    return ClientCredentials(settings, context, tuple(dict.fromkeys(scopes(settings, one) for one in versions)))

@@ -2,8 +2,6 @@
 
 from collections.abc import Iterator
 
-import msgspec
-
 from connectors.oneroster.auth import ClientCredentials, sign_in
 from connectors.oneroster.read import read
 from connectors.oneroster.rest import Collection
@@ -41,11 +39,19 @@ class OneRosterConnector(Connector):
     def resources(self) -> tuple[Resource, ...]:
         return (*RESOURCES, DEMOGRAPHICS) if self.settings.demographics else RESOURCES
 
-    def _version(self) -> str:
-        """As configured, else as the address says; 1.1 is the more common one where neither does."""
+    def _version(self) -> str | None:
+        """As configured, else as the address says, else None: reading needs no version, since each record shows its own."""
         if self.settings.version != "auto":
             return self.settings.version
-        return "1.2" if "v1p2" in self.settings.url else "1.1"
+        return next((version for mark, version in (("v1p1", "1.1"), ("v1p2", "1.2")) if mark in self.settings.url), None)
+
+    def _seen_version(self, http: Http) -> str:
+        """What a user looks like: only 1.2 has a list of roles."""
+        users = next((page.documents for page in self._first_page(http, "users") if isinstance(page, Page)), [])
+        return "1.2" if any(b'"roles"' in user.raw for user in users) else "1.1"
+
+    def _first_page(self, http: Http, resource: str) -> Iterator[Page | Finished]:
+        return Collection(http, resource, resource, 10, self._asked).pages()
 
     def _connect(self) -> Http:
         if self._http is None:
@@ -77,10 +83,9 @@ class OneRosterConnector(Connector):
 
     def probe(self) -> str:
         http = self._connect()
-        answer = http.get("orgs", {"limit": 10, "offset": 0})
-        count = len(msgspec.json.decode(answer.body).get("orgs") or []) if answer.body else 0
-        total = answer.headers.get("X-Total-Count")
-        return f"OneRoster {self._version()}: {total or f'{count} or more'} orgs"
+        orgs = next(page for page in self._first_page(http, "orgs"))
+        count = (orgs.total or len(orgs.documents)) if isinstance(orgs, Page) else 0
+        return f"OneRoster {self._version() or self._seen_version(http)}: {count} orgs"
 
     def close(self) -> None:
         if self._http is not None:

@@ -199,3 +199,24 @@ def test_a_password_is_never_kept(connector: OneRosterConnector) -> None:
 def test_a_record_that_is_gone_states_no_guardians(word: str, connector: OneRosterConnector) -> None:
     reading = read("users", {**STUDENT, "status": word}, connector)
     assert reading.records[0].gone and reading.parts == []
+
+
+@responses.activate
+@pytest.mark.parametrize(("roles", "version"), [({}, "1.1"), ({"roles": [{"role": "student"}]}, "1.2")])
+def test_a_version_that_the_address_does_not_tell_is_read_off_a_user(
+    roles: dict[str, Any], version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY", "secret-for-tests")
+    asked: list[str] = []
+
+    def token(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+        asked.append(str(request.body))
+        return (400, {}, b"{}") if "v1p2" in asked[-1] and version == "1.1" else (200, {}, b'{"access_token": "issued-token"}')
+
+    base = "https://sis.example.org/roster"
+    responses.add_callback(responses.POST, TOKEN_URL, callback=token)
+    responses.get(f"{base}/orgs", json={"orgs": COLLECTIONS["orgs"]})
+    responses.get(f"{base}/users", json={"users": [{"sourcedId": "u1", **roles}]})
+    settings = OneRosterSettings(url=base, token_url=TOKEN_URL, client_id=canary(), client_secret=canary())
+    assert OneRosterConnector(settings, Context("shelbyville")).probe() == f"OneRoster {version}: 1 orgs"
+    assert "v1p2" in asked[0] and len(asked) == (2 if version == "1.1" else 1)
