@@ -21,7 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Keeps a district's roster true: syncs it from Clever and OneRoster, and loses nobody by accident.",
 )
-console = Console()
+# What is piped into a file or a program is not cut to the width of a terminal.
+console = Console(width=None if sys.stdout.isatty() else 200)
 notes = Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]

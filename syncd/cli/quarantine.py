@@ -37,7 +37,7 @@ def quarantine(
         return
     table = Table(box=None, padding=(0, 2))
     for name in ("list", "id", "field", "what is wrong", "the record"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for row in found:
         told = "is used without the field" if row["used"] else "is left as it was"
         rule = REASONS.get(row["rule"], row["rule"])

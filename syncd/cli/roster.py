@@ -73,7 +73,7 @@ def _stream(found: Iterator[dict[str, Any]], limit: int | None) -> None:
 def _table(kind: str, found: Iterator[dict[str, Any]], limit: int) -> None:
     table = Table(box=None, padding=(0, 2))
     for name in ("source", "id", "status", *COLUMNS[kind]):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for number, record in enumerate(found):
         if number == limit:
             console.print(table)

@@ -77,7 +77,7 @@ def counts_table(report: RunReport) -> Table:
 def runs_table(reports: Iterable[RunReport]) -> Table:
     table = Table(box=None, padding=(0, 2))
     for name in ("run", "source", "state", "mode", "trigger", "started", "changes", ""):
-        table.add_column(name, justify="right" if name in ("run", "changes") else "left")
+        table.add_column(name, overflow="fold", justify="right" if name in ("run", "changes") else "left")
     for report in reports:
         changed = sum(counts.created + counts.updated + counts.reactivated + counts.deactivated for counts in report.counts.values())
         started = report.started_at.strftime("%Y-%m-%d %H:%M:%S")
@@ -99,7 +99,7 @@ def changes_table(changes: Iterable[Change]) -> Table:
     """Changes by record id and field names; the values stand in `syncd history`."""
     table = Table(box=None, padding=(0, 2))
     for name in ("kind", "id", "change", "fields"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     for change in changes:
         table.add_row(change.kind, Text(change.record_id), change.action, ", ".join(change.fields))
     return table

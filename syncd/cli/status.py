@@ -39,7 +39,7 @@ def status(json: Json = False) -> None:
         return
     table = Table(box=None, padding=(0, 2))
     for column in ("source", "connector", "latest run", "last good sync", "schedule", "users", "sections", "note"):
-        table.add_column(column, justify="right" if column in ("users", "sections") else "left")
+        table.add_column(column, overflow="fold", justify="right" if column in ("users", "sections") else "left")
     for row in found:
         latest, good, active = row["latest"], row["last_good"], row["active"]
         note = "" if latest is None else latest.error or "; ".join(map(held_sentence, latest.held))
