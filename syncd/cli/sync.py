@@ -59,7 +59,7 @@ def _run(store: Any, order: Order, context: Context, wait: bool) -> RunReport:
             if not wait:
                 raise
             if not told:
-                notes.print(f"{busy.message} Waiting for it to end.", markup=False)
+                notes.print(f"{busy.message} Waiting for it to end.", markup=False, highlight=False, soft_wrap=True)
                 told = True
             context.wait(0.5)
 

@@ -1,6 +1,5 @@
 """One session with one source: a `requests` session that can not hang, can not be flooded, and carries no secret elsewhere."""
 
-import time
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -12,10 +11,11 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from syncd.contract.connector import Context
-from syncd.errors import BadAnswer, SignInRefused, SourceUnavailable
+from syncd.errors import BadAnswer, SignInRefused, SourceUnavailable, Stopped
 from syncd.http import limits
 from syncd.http.links import next_link
 from syncd.http.retry import WORTH_RETRYING, Passing, Patience, retrying
+from syncd.http.watch import Watch
 
 log = structlog.get_logger()
 
@@ -63,7 +63,10 @@ class Http:
         self.auth = auth
         self.renew = renew
         self.patience = policy or Patience()
+        self._watch = Watch(context.stop)
         self._session = requests.Session()
+        self._session.mount("https://", self._watch.adapter())
+        self._session.mount("http://", self._watch.adapter())
         # Neither ~/.netrc nor proxy variables of the environment may change where credentials go (CVE-2024-47081).
         self._session.trust_env = False
         self._session.headers.update({"User-Agent": "syncd", "Accept": "application/json", "Accept-Encoding": "gzip"})
@@ -116,27 +119,34 @@ class Http:
         )
 
     def _once(self, method: str, url: str, accept: Collection[int], **request: Any) -> Answer:
-        began = time.monotonic()
         try:
-            response = self._send(method, url, **request)
-            with response:
-                body = self._body(response, began)
+            with self._watch.over(self.patience.deadline), self._send(method, url, **request) as response:
+                body = self._body(response)
         except requests.exceptions.SSLError as problem:
             raise BadAnswer(
                 f"{self.context.source}: the certificate of {urlsplit(url).hostname} is not trusted ({_reason(problem)}).",
                 advice="Check the url, or name the authority with ca_file.",
             ) from None
-        except requests.exceptions.ConnectTimeout:
-            raise Passing("can not be reached in time") from None
-        except (requests.exceptions.Timeout, TimeoutError):
-            raise Passing("did not answer in time") from None
-        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError, HTTPError):
-            raise Passing("broke off in the middle of an answer") from None
-        except requests.exceptions.ConnectionError:
-            raise Passing("can not be reached or broke the connection") from None
-        except requests.exceptions.RequestException as problem:
-            raise BadAnswer(f"{self.context.source}: {self.host} can not be asked ({type(problem).__name__}).") from None
+        except (requests.exceptions.RequestException, TimeoutError, HTTPError) as problem:
+            raise self._passing(problem) from None
         return self._judge(response, body, accept)
+
+    def _passing(self, problem: Exception) -> Exception:
+        """What broke, in words; all of it may pass but what requests refuses to ask at all."""
+        if self.context.stop.is_set():
+            return Stopped(f"{self.context.source}: the run was asked to stop.")
+        if self._watch.expired:
+            return Passing(f"took longer than {self.patience.deadline:g} seconds for one answer")
+        match problem:
+            case requests.exceptions.ConnectTimeout():
+                return Passing("can not be reached in time")
+            case requests.exceptions.Timeout() | TimeoutError():
+                return Passing("did not answer in time")
+            case requests.exceptions.ChunkedEncodingError() | requests.exceptions.ContentDecodingError() | HTTPError():
+                return Passing("broke off in the middle of an answer")
+            case requests.exceptions.ConnectionError():
+                return Passing("can not be reached or broke the connection")
+        return BadAnswer(f"{self.context.source}: {self.host} can not be asked ({type(problem).__name__}).")
 
     def _send(self, method: str, url: str, **request: Any) -> requests.Response:
         for _ in range(MOST_REDIRECTS + 1):
@@ -162,7 +172,7 @@ class Http:
             request["params"] = None
         raise BadAnswer(f"{self.context.source}: {self.host} redirects without end.", advice="Check the url.")
 
-    def _body(self, response: requests.Response, began: float) -> bytes:
+    def _body(self, response: requests.Response) -> bytes:
         chunks, size = [], 0
         # urllib3 checks Content-Length only when told to.
         response.raw.enforce_content_length = True
@@ -173,10 +183,6 @@ class Http:
                     f"{self.context.source}: {self.host} sent more than {self.patience.most_bytes} bytes in one answer.",
                     advice="Lower page_size.",
                 )
-            if time.monotonic() - began > self.patience.deadline:
-                raise Passing(f"took longer than {self.patience.deadline:g} seconds for one answer")
-            if self.context.stop.is_set():
-                self.context.wait(0)
             chunks.append(chunk)
         self.context.traffic.bytes += size
         return b"".join(chunks)

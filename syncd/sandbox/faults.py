@@ -154,7 +154,7 @@ async def _happen(found: Fault, app: ASGIApp, scope: Scope, receive: Receive, se
         if found.effect == "cut":
             await _cut(found, transport, receive, status, headers, raw)
         elif found.effect == "drip":
-            await _drip(found, send, status, headers, raw)
+            await _drip(found, receive, send, status, headers, raw)
         else:
             raw, headers = _edit(found, raw, headers, target)
             await _answer(send, status, raw, b"", headers)
@@ -227,12 +227,16 @@ def _next_header(value: bytes, lead: Callable[[str], str]) -> bytes:
     ).encode("latin-1")
 
 
-async def _drip(found: Fault, send: Send, status: int, headers: Headers, raw: bytes) -> None:
+async def _drip(found: Fault, receive: Receive, send: Send, status: int, headers: Headers, raw: bytes) -> None:
+    """Byte by byte, for as long as somebody listens."""
+    gone = asyncio.ensure_future(_gone(receive))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     size = max(1, found.bytes)
     for start in range(0, len(raw), size):
         await send({"type": "http.response.body", "body": raw[start : start + size], "more_body": True})
-        await asyncio.sleep(found.seconds)
+        if (await asyncio.wait([gone], timeout=found.seconds))[0]:
+            return
+    gone.cancel()
     await send({"type": "http.response.body", "body": b""})
 
 

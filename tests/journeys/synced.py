@@ -1,5 +1,6 @@
 """A sandbox, a store and a source between them: what the journeys have in common."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,13 @@ class Synced:
             monkeypatch.setenv(name, value)
         self.connect = _connect(sandbox, dialect, settings)
 
-    def sync(self, **options: Any) -> RunReport:
+    def sync(self, stop: threading.Event | None = None, **options: Any) -> RunReport:
         order = Order("springfield", self.connect, Limit(5, percent=True), 5, **options)
-        return run(self.store, order, Context("springfield"))
+        return run(self.store, order, Context("springfield", stop=stop or threading.Event()))
+
+    def everything(self) -> dict[str, list[dict[str, Any]]]:
+        """All that the roster holds."""
+        return {plural: list(roster.records(self.store, SINGULAR[plural], status="all")) for plural in PLURALS}
 
     def differences(self) -> list[str]:
         """Where the store differs from what the sandbox says a correct sync must hold: kinds, ids and field names."""

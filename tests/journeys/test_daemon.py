@@ -78,6 +78,22 @@ def test_killed_at_any_moment_the_roster_is_as_before_or_as_after(delay: float, 
         assert not [report for report in runs.recent(store) if report.state == State.RUNNING]
 
 
+def test_two_syncs_of_one_source_at_the_same_instant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(District.generate(students=60, seed=23)) as sandbox:
+        config = configure(tmp_path, sandbox, monkeypatch)
+        sandbox.fault("slow", path="/users", seconds=2)
+        command = [sys.executable, "-m", "syncd", "sync", "springfield", "--config", str(config)]
+        both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        told = [process.communicate(timeout=60) for process in both]
+        assert sorted(process.returncode for process in both) == [0, 1]
+        refused = next(errors for process, (_, errors) in zip(both, told, strict=True) if process.returncode == 1)
+        assert "already going on" in refused and str(both[0].pid if both[1].returncode else both[1].pid) in refused
+        waiting = [subprocess.Popen([*command, "--wait"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+        waited = [process.communicate(timeout=60)[1] for process in waiting]
+        assert [process.returncode for process in waiting] == [0, 0]
+        assert any("Waiting for it to end" in errors for errors in waited)
+
+
 def test_the_store_is_private(tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path}/new/roster.db")
     assert store.path.stat().st_mode & 0o077 == 0

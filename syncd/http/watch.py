@@ -1,0 +1,81 @@
+"""The eye on the clock: a whole answer has a deadline, and a run that is to stop does not wait for a silent source.
+
+A socket's own timeout counts from one byte to the next, so a source that drips a byte now and then holds a run for ever. A thread beside
+the request shuts the connection down when its time is over; to the request that looks like a broken connection.
+"""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+from weakref import WeakSet
+
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
+
+EVERY = 0.25  # seconds between looks at the clock
+
+
+class Watch:
+    """Watches one request at a time. `expired` says whether the latest one was ended for taking too long."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self.expired = False
+        self._stop = stop
+        self._connections: WeakSet[Any] = WeakSet()
+
+    def adapter(self) -> HTTPAdapter:
+        """A transport whose connections this watch can end."""
+        return _Watched(self._connections)
+
+    @contextmanager
+    def over(self, seconds: float) -> Iterator[None]:
+        """A request of at most so many seconds, ended early when the run is to stop."""
+        self.expired = False
+        done = threading.Event()
+        thread = threading.Thread(target=self._look, args=(time.monotonic() + seconds, done), name="watch", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+
+    def _look(self, until: float, done: threading.Event) -> None:
+        while not done.wait(EVERY):
+            self.expired = time.monotonic() > until
+            if self.expired or self._stop.is_set():
+                for connection in list(self._connections):
+                    with suppress(OSError, AttributeError):
+                        connection.sock.shutdown(socket.SHUT_RDWR)
+
+
+class _Watched(HTTPAdapter):
+    def __init__(self, connections: WeakSet[Any]) -> None:
+        self._connections = connections
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        super().init_poolmanager(*arguments, **options)
+        self._tell_of_connections(self.poolmanager)
+
+    def proxy_manager_for(self, *arguments: Any, **options: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **options)
+        self._tell_of_connections(manager)
+        return manager
+
+    def _tell_of_connections(self, manager: PoolManager) -> None:
+        connections = self._connections
+
+        class Plain(HTTPConnectionPool):
+            def _new_conn(self) -> Any:
+                connections.add(made := super()._new_conn())
+                return made
+
+        class Secure(HTTPSConnectionPool):
+            def _new_conn(self) -> Any:
+                connections.add(made := super()._new_conn())
+                return made
+
+        manager.pool_classes_by_scheme = {"http": Plain, "https": Secure}
