@@ -24,7 +24,7 @@ def check(
             try:
                 result["found"] = connector.probe()
             except SyncdError as problem:
-                result |= {"ok": False, "found": str(problem)}
+                result |= {"ok": False, "found": str(problem).removeprefix(f"{name}: ")}
             finally:
                 connector.close()
         results.append(result)

@@ -40,7 +40,7 @@ class Passing(Exception):
 
 def retrying(patience: Patience, sleep: Callable[[float], None], before: Callable[[Passing, int, float], None]) -> Retrying:
     """Tenacity set up for one request: `before(reason, tries so far, seconds)` is called before each wait. Reraises Passing."""
-    growing = wait_random_exponential(multiplier=patience.first_wait, max=patience.longest_wait)
+    growing = wait_random_exponential(multiplier=patience.first_wait, max=patience.longest_wait, min=patience.first_wait / 2)
 
     def wait(state: RetryCallState) -> float:
         problem = state.outcome.exception() if state.outcome else None

@@ -30,6 +30,7 @@ from syncd.sandbox.habits import Habits
 from syncd.sandbox.oauth import Access
 
 LARGEST = 10_000
+KEPT = 30 * 86_400_000  # milliseconds that an event is to be had (section 6)
 RESOURCES = {
     "districts": "orgs",
     "schools": "orgs",
@@ -310,18 +311,20 @@ class Clever:
         asked = dict(query)
         kinds = {value for name, value in query if name == "record_type" and value}
         school = asked.get("school")
+        oldest = self.district.clock - KEPT
 
         def build() -> dict[str, Event]:
             return {
                 event.id: event
                 for event in self.district.events
                 if self.habits.events
+                and event.created >= oldest
                 and (not kinds or event.kind in kinds)
                 and (school is None or school in _schools_of(event))
                 and not (event.newer_only and version == "3.0")
             }
 
-        found = self.district.view(("events", version, tuple(sorted(kinds)), school, self.habits.events), build)
+        found = self.district.view(("events", version, tuple(sorted(kinds)), school, self.habits.events, self.district.day), build)
         return _page(
             list(found),
             query,

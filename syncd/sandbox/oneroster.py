@@ -36,6 +36,19 @@ RESOURCES: dict[str, tuple[str, str | None, str, str]] = {
     "demographics": ("users", "demographics", "demographics", "demographics"),
 }
 BASES = {"1.1": "/ims/oneroster/v1p1", "1.2": "/ims/oneroster/rostering/v1p2"}
+# The binding and the conformance guide do not agree on the name (oneroster.md section 1).
+DISCOVERY = ("onerosterv1p2rostersservice_openapi3_v1p0.json", "imsorv1p2_rostering_openapi3_v1p0.json")
+# The nested addresses of one parent; those of two are /schools/{id}/classes/{id}/ and one of IN_CLASS (section 2).
+NESTED = {
+    "schools": ("classes", "courses", "enrollments", "students", "teachers", "terms"),
+    "classes": ("students", "teachers"),
+    "courses": ("classes",),
+    "terms": ("classes", "gradingPeriods"),
+    "students": ("classes",),
+    "teachers": ("classes",),
+    "users": ("classes",),
+}
+IN_CLASS = ("enrollments", "students", "teachers")
 COMMON = ["sourcedId", "status", "dateLastModified"]
 SCALARS = {
     "orgs": ["name", "type", "identifier", "parent.sourcedId"],
@@ -119,6 +132,8 @@ class OneRoster:
     async def data(self, request: Request) -> Response:
         """GET of anything under the rostering base."""
         path = [part for part in request.path_params["path"].split("/") if part]
+        if self.version == "1.2" and len(path) == 2 and path[0] == "discovery" and path[1] in DISCOVERY:
+            return _json(self._discovery(request))
         try:
             self._allow(request, path)
             with self.district.lock:
@@ -155,6 +170,11 @@ class OneRoster:
                 return self._one(resource, name, request)
             case [parent, name, resource] if (found := self._nested(parent, name, resource)) is not None:
                 return self._list(resource, f"{parent}/{name}/{resource}", found, request)
+            case ["schools", school, "classes", name, resource] if resource in IN_CLASS:
+                taught = self.district.sections.get(name)
+                if taught is None or taught.school != school:
+                    raise _Refusal(404, "unknownobject", "the school has no such class")
+                return self._list(resource, "/".join(path), self._in_class(name, resource), request)
         raise _Refusal(404, "unknownobject", "no such resource")
 
     # -- one record ------------------------------------------------------------------------------------------
@@ -202,25 +222,20 @@ class OneRoster:
     def _nested(self, parent: str, name: str, resource: str) -> list[str] | None:
         """The ids under a parent. None if there is no such address; refuses an unknown parent."""
         district = self.district
-        if (parent, resource) not in {
-            ("schools", "classes"),
-            ("schools", "students"),
-            ("schools", "teachers"),
-            ("schools", "enrollments"),
-            ("classes", "students"),
-            ("classes", "teachers"),
-            ("terms", "classes"),
-            ("courses", "classes"),
-            ("users", "classes"),
-            ("students", "classes"),
-            ("teachers", "classes"),
-        }:
+        if resource not in NESTED.get(parent, ()):
             return None
         record = district.table(RESOURCES[parent][0]).get(name)
         if record is None or not self._listed(parent)(record):
             raise _Refusal(404, "unknownobject", "no record has this sourcedId")
         if parent == "classes":
-            return sorted({found.user for found in district.in_section.get(name, ()) if found.role == resource[:-1] and not found.gone})
+            return self._in_class(name, resource)
+        if resource == "gradingPeriods":
+            return [found for found in district.ids("terms") if district.terms[found].parent == name]
+        if resource == "courses":
+            return [found for found in district.ids("courses") if district.courses[found].org == name]
+        if resource == "terms":
+            taught = [section for section in district.sections.values() if section.school == name]
+            return sorted({term for section in taught for term in section.terms})
         if parent in ("users", "students", "teachers"):
             return sorted({found.section for found in district.of_user.get(name, ()) if not found.gone})
         if resource == "classes":
@@ -241,6 +256,24 @@ class OneRoster:
             for found in district.ids("users")
             if any(role.org == name and role.role == resource[:-1] for role in district.users[found].roles)
         ]
+
+    def _in_class(self, name: str, resource: str) -> list[str]:
+        found = self.district.in_section.get(name, ())
+        if resource == "enrollments":
+            return sorted(enrollment.id for enrollment in found)
+        return sorted({enrollment.user for enrollment in found if enrollment.role == resource[:-1] and not enrollment.gone})
+
+    def _discovery(self, request: Request) -> dict[str, Any]:
+        """What this provider serves, as an OpenAPI 3 document; for everybody, as it holds nothing of the district."""
+        parents = [f"/{name}" for name in RESOURCES] + [f"/{name}/{{sourcedId}}" for name in RESOURCES]
+        nested = [f"/{parent}/{{sourcedId}}/{name}" for parent, names in NESTED.items() for name in names]
+        nested += [f"/schools/{{schoolSourcedId}}/classes/{{classSourcedId}}/{name}" for name in IN_CLASS]
+        return {
+            "openapi": "3.0.1",
+            "info": {"title": "OneRoster Rostering Service", "version": "1.2"},
+            "servers": [{"url": self._base(request)}],
+            "paths": {path: {"get": {"responses": {"200": {"description": "as the standard says"}}}} for path in parents + nested},
+        }
 
     def _list(self, resource: str, path: str, only: list[str] | None, request: Request) -> Response:
         asked = dict(parse_qsl(request.url.query, keep_blank_values=True))

@@ -109,6 +109,15 @@ def test_events_can_be_narrowed_and_are_empty_without_opting_in(sandbox: Sandbox
     sandbox.habits(events=True)
 
 
+def test_events_are_kept_for_30_days() -> None:
+    with running(District.generate(students=30, seed=3)) as sandbox:
+        sandbox.day(1)
+        first = get(sandbox, "/v3.1/events?limit=1").json()["data"][0]["data"]["id"]
+        sandbox.day(30)
+        kept = get(sandbox, "/v3.1/events?limit=10000").json()["data"]
+        assert kept and first < kept[0]["data"]["id"]
+
+
 def test_the_request_over_the_limit_is_refused_until_the_next_minute(sandbox: Sandbox) -> None:
     left = int(get(sandbox, "/v3.1/districts").headers["X-RateLimit-Remaining"])
     used = 1_000_000 - left

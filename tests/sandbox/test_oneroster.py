@@ -188,10 +188,22 @@ def test_the_lists_under_a_school_and_a_class(base: str) -> None:
         (f"classes/{group}/students", "users", student),
         (f"schools/{school}/students", "users", student),
         (f"schools/{school}/classes", "classes", group),
+        (f"schools/{school}/classes/{group}/students", "users", student),
+        (f"schools/{school}/classes/{group}/enrollments", "enrollments", one["sourcedId"]),
     ):
         assert member in {found["sourcedId"] for found in get(f"{base}/{path}", limit=1000).json()[key]}
     assert get(f"{base}/classes/{group}/teachers").json()["users"]
     assert get(f"{base}/classes/none/students").status_code == 404
+    assert get(f"{base}/schools/none/classes/{group}/students").status_code == 404
+    assert "academicSessions" in get(f"{base}/schools/{school}/terms").json()
+    assert "courses" in get(f"{base}/schools/{school}/courses").json()
+
+
+def test_1_2_tells_what_it_serves_and_1_1_does_not(sandbox: Sandbox) -> None:
+    name = "discovery/imsorv1p2_rostering_openapi3_v1p0.json"
+    told = requests.get(f"{sandbox.oneroster_12_url}/{name}", timeout=10)
+    assert told.status_code == 200 and "/users/{sourcedId}" in told.json()["paths"]
+    assert requests.get(f"{sandbox.oneroster_11_url}/{name}", timeout=10).status_code in (401, 404)
 
 
 def test_filters_sorts_and_fields(base: str) -> None:
