@@ -4,6 +4,7 @@ It logs nothing: addresses of requests can carry personal data. The server runs 
 `serve` waits for the end in the caller's, `running` gives the sandbox to a test or a demo.
 """
 
+import signal
 import socket
 import threading
 from asyncio import Transport
@@ -201,7 +202,7 @@ def serve(
     on_ready: Callable[[Sandbox], None] | None = None,
     **options: Any,
 ) -> None:
-    """Serve a district until interrupted (Ctrl-C). Prints nothing: `on_ready` gets the sandbox with its
+    """Serve a district until interrupted (Ctrl-C), from the main thread. Prints nothing: `on_ready` gets the sandbox with its
     address.
 
     day_every: seconds after which a school day passes, again and again. options: those of `running`.
@@ -212,11 +213,10 @@ def serve(
     with running(district, host=host, port=port, **options) as sandbox:
         if on_ready is not None:
             on_ready(sandbox)
-        never = threading.Event()
-        try:
-            while True:
-                never.wait(day_every)
-                if day_every is not None:
-                    sandbox.day()
-        except KeyboardInterrupt:
-            return
+        # A flag and not KeyboardInterrupt, which could break into the middle of a day and leave the district locked.
+        ended = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
+        while not ended.wait(day_every):
+            if day_every is not None:
+                sandbox.day()
