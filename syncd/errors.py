@@ -6,7 +6,10 @@
     ├── AlreadyRunning         1   another run of this source is going on
     ├── Stopped                1   a person or the service manager asked this run to stop
     ├── Superseded             1   another run of this source took over: this one may not apply
+    ├── NothingHeld            2   a run that was to be approved or rejected holds nothing
+    ├── CanNotUndo             1   later runs changed the same records
     └── SourceError            1   the source did not give what was asked
+        ├── FullPullNeeded         it can not say what changed: everything has to be pulled (the run does so by itself)
         ├── SignInRefused          401 or 403 from the start, or a second time: never retried (it locks accounts)
         ├── SourceUnavailable      no answer, or 5xx and 429 for longer than we wait: the next run tries again
         └── BadAnswer              an answer that is not what the API promises: never read as "no records"
@@ -55,8 +58,30 @@ class Superseded(SyncdError):
     """Another run of the source started after this one: applying would overwrite what it did."""
 
 
+class NothingHeld(SyncdError):
+    """The run holds nothing that could be approved or rejected."""
+
+    exit_code = 2
+
+
+class CanNotUndo(SyncdError):
+    """Later runs changed the same records. `conflicts` has (kind, record id, run) of the first of them."""
+
+    def __init__(self, message: str, *, advice: str = "", conflicts: tuple[tuple[str, str, int], ...] = ()) -> None:
+        super().__init__(message, advice=advice)
+        self.conflicts = conflicts
+
+
 class SourceError(SyncdError):
     """The source did not give what was asked. Nothing of the run is applied."""
+
+
+class FullPullNeeded(SourceError):
+    """The source can not say what changed since the cursor; a full pull can. `known`: it was said before."""
+
+    def __init__(self, message: str, *, advice: str = "", known: bool = False) -> None:
+        super().__init__(message, advice=advice)
+        self.known = known
 
 
 class SignInRefused(SourceError):

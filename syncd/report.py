@@ -29,10 +29,16 @@ class Mode(StrEnum):
 class Trigger(StrEnum):
     SCHEDULE = "schedule"
     MANUAL = "manual"
+    APPROVE = "approve"
+    UNDO = "undo"
 
 
 class Counts(BaseModel):
-    """What became of one kind: records that came (`seen`), what changed, what stayed, what could not be used."""
+    """What became of one kind: records that came (`seen`), what changed, what stayed, what could not be used.
+
+    unchanged: of a full pull, the records that came just as we hold them; of an incremental one, the active records that stayed as they
+    are. confirmed: records that were missing from the lists and answered when they were asked for by id.
+    """
 
     seen: int = 0
     created: int = 0
@@ -41,10 +47,15 @@ class Counts(BaseModel):
     deactivated: int = 0
     unchanged: int = 0
     quarantined: int = 0
+    confirmed: int = 0
 
 
 class Held(BaseModel):
-    """A part of a plan that was not applied, and the rule that stopped it. Counts only; the sentence is made where shown."""
+    """A part of a plan that was not applied, and the rule that stopped it. Counts only; the sentence is made where shown.
+
+    kind: plural. count of `of` active records would be changed by `action`; for users, `students` of `students_of` are students.
+    org_id: the school that the rule looked at, or else the one with most of them; org_count: how many of them are there.
+    """
 
     kind: str
     action: str
@@ -52,11 +63,20 @@ class Held(BaseModel):
     count: int
     of: int
     limit: str | None = None
+    students: int | None = None
+    students_of: int | None = None
     org_id: str | None = None
+    org_name: str | None = None
+    org_count: int | None = None
 
 
 class RunReport(BaseModel):
-    """One run. Times are UTC. `bytes` counts decoded answer bodies, `requests` every request sent, retries included."""
+    """One run. Times are UTC. `bytes` counts decoded answer bodies, `requests` every request sent, retries included.
+
+    doubts: why what is absent was not taken for gone. quality: {rule: how many records the source sends wrong}. settles: the run that this
+    one approved or undid; settled_by: the run that approved, undid or superseded this one. left_out: changes of an approved or undone run
+    that no longer applied, since the roster had moved on.
+    """
 
     model_config = ConfigDict(use_enum_values=True)
 
@@ -72,6 +92,10 @@ class RunReport(BaseModel):
     bytes: int = 0
     held: list[Held] = []
     doubts: list[str] = []
+    quality: dict[str, int] = {}
+    settles: int | None = None
+    settled_by: int | None = None
+    left_out: int = 0
     error: str | None = None
 
 

@@ -1,23 +1,25 @@
 """Clever as a connector: every list of every connected district, in the order the kinds depend on each other."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
 
-from connectors.clever import fetch
+from connectors.clever import events, fetch
 from connectors.clever.read import read
 from connectors.clever.settings import CleverSettings
 from connectors.clever.tokens import Bearer, district_tokens
-from syncd.contract.connector import Connector, Context, Resource
-from syncd.contract.document import Document, Finished, Page, Reading
-from syncd.errors import BadAnswer, SignInRefused
+from syncd.contract.connector import Abilities, Connector, Context, Resource
+from syncd.contract.document import Cursor, Document, Finished, Page, Presence, Reading
+from syncd.errors import BadAnswer, FullPullNeeded, SignInRefused, SourceUnavailable
 from syncd.http.session import Http
 
 RESOURCES = (
-    Resource("districts", ("org",)),
-    Resource("schools", ("org",)),
-    Resource("terms", ("term",)),
-    Resource("courses", ("course",)),
-    Resource("sections", ("section", "enrollment")),
-    Resource("users", ("user",)),
+    Resource("districts", ("org",), one=True),
+    Resource("schools", ("org",), one=True),
+    Resource("terms", ("term",), one=True),
+    Resource("courses", ("course",), one=True),
+    Resource("sections", ("section", "enrollment"), one=True),
+    Resource("users", ("user",), one=True),
 )
 
 
@@ -25,11 +27,12 @@ class CleverConnector(Connector):
     """One Clever app's view of one district, or of all districts connected to it."""
 
     settings_model = CleverSettings
+    abilities = Abilities(incremental=True, one=True)
     settings: CleverSettings
 
     def __init__(self, settings: CleverSettings, context: Context) -> None:
         super().__init__(settings, context)
-        self._sessions: list[Http] = []
+        self._sessions: dict[str, Http] = {}
 
     @property
     def _base(self) -> str:
@@ -39,7 +42,10 @@ class CleverConnector(Connector):
         return RESOURCES
 
     def _connect(self) -> list[Http]:
-        """One session per district."""
+        return list(self._by_district().values())
+
+    def _by_district(self) -> dict[str, Http]:
+        """One session per district; the district of a token that was given is called ""."""
         if not self._sessions:
             if self.settings.token is not None:
                 tokens = {"": self.settings.token.reveal()}
@@ -48,8 +54,8 @@ class CleverConnector(Connector):
             for district, token in tokens.items():
                 auth = Bearer(token)
                 renew = self._renew(auth, district) if district else None
-                self._sessions.append(
-                    Http(self.context, self.settings.url, auth=auth, renew=renew, ca_file=self.settings.ca_file, proxy=self.settings.proxy)
+                self._sessions[district] = Http(
+                    self.context, self.settings.url, auth=auth, renew=renew, ca_file=self.settings.ca_file, proxy=self.settings.proxy
                 )
         return self._sessions
 
@@ -65,8 +71,11 @@ class CleverConnector(Connector):
 
         return renew
 
-    def pull(self) -> Iterator[Page | Finished]:
+    def pull(self) -> Iterator[Page | Finished | Cursor]:
         sessions = self._connect()
+        # Before everything else: what happens during the pull must come again with the first changes.
+        listening = self._by_district() if self.settings.events else {}
+        newest = {district: events.newest(http, self._base) for district, http in listening.items()}
         for resource in RESOURCES:
             doubt = None
             for http in sessions:
@@ -78,6 +87,31 @@ class CleverConnector(Connector):
                         raise
                     doubt = f"{resource.name} are not shared any more (Clever answered {problem.status})"
             yield Finished(resource.name, doubt)
+        if newest and all(newest.values()):
+            yield Cursor(newest)
+
+    def changes(self, cursor: Any) -> Iterator[Page | Cursor]:
+        sessions = self._by_district()
+        if not self.settings.events or not isinstance(cursor, dict) or cursor.keys() != sessions.keys():
+            raise FullPullNeeded(f"{self.context.source}: other districts are connected than before.")
+        reads = {district: events.since(http, self._base, str(cursor[district])) for district, http in sessions.items()}
+        for resource in RESOURCES:
+            documents = [document for read_on in reads.values() for document in read_on.of(resource.name)]
+            if documents:
+                yield Page(resource.name, documents)
+        yield Cursor({district: read_on.newest for district, read_on in reads.items()})
+
+    def ask(self, resource: str, record_id: str) -> Presence:
+        for http in self._connect():
+            try:
+                answer = http.get(f"{self._base}/{resource}/{quote(record_id, safe='')}", accept=(200, 404))
+            except (SignInRefused, BadAnswer, SourceUnavailable) as problem:
+                if problem.status is None:
+                    raise
+                return Presence.CANNOT_TELL
+            if answer.status == 200:
+                return Presence.FOUND
+        return Presence.GONE
 
     def read(self, document: Document) -> Reading:
         return read(document, demographics=self.settings.demographics)
@@ -93,6 +127,6 @@ class CleverConnector(Connector):
         return f"Clever {self.settings.version}: {', '.join(found)}"
 
     def close(self) -> None:
-        for http in self._sessions:
+        for http in self._sessions.values():
             http.close()
-        self._sessions = []
+        self._sessions = {}

@@ -75,12 +75,28 @@ def read(document: Document, *, demographics: bool) -> Reading:
     record_id = text(sent.get("id"))
     if record_id is None:
         return Reading(problems=[Problem("no-id", "id")])
+    if document.gone:
+        return _gone(document.resource, record_id)
     reading = Reading()
     if document.resource == "users":
         _user(record_id, sent, reading, demographics)
     else:
         _READERS[document.resource](record_id, sent, reading)
     return reading
+
+
+def _gone(resource: str, record_id: str) -> Reading:
+    """A record that is no more; what it stated of others goes with it."""
+    match resource:
+        case "districts" | "schools":
+            return Reading(records=[Org(id=record_id, gone=True)])
+        case "terms":
+            return Reading(records=[Term(id=record_id, gone=True)])
+        case "courses":
+            return Reading(records=[Course(id=record_id, gone=True)])
+        case "sections":
+            return Reading(records=[Section(id=record_id, gone=True)])
+    return Reading(records=[User(id=record_id, gone=True)])
 
 
 def _extra(sent: Fields, used: frozenset[str]) -> Fields:

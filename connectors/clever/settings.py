@@ -13,6 +13,7 @@ class CleverSettings(ConnectorSettings):
     """Either `token` (one district's token), or `client_id` and `client_secret` (for `district`, or for all connected districts).
 
     page_size: records a page; Clever answers 413 above 10,000. demographics: whether to take birth dates, gender and the rest.
+    events: whether frequent pulls read Clever's events, where the app has them, instead of pulling everything.
     """
 
     url: str = "https://api.clever.com"
@@ -24,6 +25,7 @@ class CleverSettings(ConnectorSettings):
     token_url: str = "https://clever.com/oauth/tokens"
     page_size: int = Field(10_000, ge=1, le=10_000)
     demographics: bool = False
+    events: bool = True
     ca_file: str | None = None
     proxy: str | None = None
 

@@ -1,23 +1,27 @@
 """OneRoster over REST as a connector: seven flat collections, in the order the kinds depend on each other."""
 
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from urllib.parse import quote
 
 from connectors.oneroster.auth import ClientCredentials, sign_in
 from connectors.oneroster.read import read
-from connectors.oneroster.rest import Collection
+from connectors.oneroster.rest import Clock, Collection, standing
 from connectors.oneroster.settings import OneRosterSettings
-from syncd.contract.connector import Connector, Context, Resource
-from syncd.contract.document import Document, Finished, Page, Reading
-from syncd.errors import BadAnswer, SignInRefused
+from syncd.contract.connector import Abilities, Connector, Context, Resource
+from syncd.contract.document import Cursor, Document, Finished, Page, Presence, Reading
+from syncd.errors import BadAnswer, FullPullNeeded, SignInRefused, SourceUnavailable
 from syncd.http.session import Http
+from syncd.roster.fields import moment
 
 RESOURCES = (
-    Resource("orgs", ("org",)),
-    Resource("academicSessions", ("term",)),
-    Resource("courses", ("course",)),
-    Resource("classes", ("section",)),
-    Resource("users", ("user",)),
-    Resource("enrollments", ("enrollment",)),
+    Resource("orgs", ("org",), one=True),
+    Resource("academicSessions", ("term",), one=True),
+    Resource("courses", ("course",), one=True),
+    Resource("classes", ("section",), one=True),
+    Resource("users", ("user",), one=True),
+    Resource("enrollments", ("enrollment",), one=True),
 )
 DEMOGRAPHICS = Resource("demographics", ())
 
@@ -29,12 +33,14 @@ class OneRosterConnector(Connector):
     """One provider's rostering service."""
 
     settings_model = OneRosterSettings
+    abilities = Abilities(incremental=True, one=True)
     settings: OneRosterSettings
 
     def __init__(self, settings: OneRosterSettings, context: Context) -> None:
         super().__init__(settings, context)
         self._http: Http | None = None
         self._asked = dict(SORTED)
+        self._refused: str | None = None
 
     def resources(self) -> tuple[Resource, ...]:
         return (*RESOURCES, DEMOGRAPHICS) if self.settings.demographics else RESOURCES
@@ -51,7 +57,7 @@ class OneRosterConnector(Connector):
         return "1.2" if any(b'"roles"' in user.raw for user in users) else "1.1"
 
     def _first_page(self, http: Http, resource: str) -> Iterator[Page | Finished]:
-        return Collection(http, resource, resource, 10, self._asked).pages()
+        return Collection(http, resource, resource, 10, self._asked, Clock()).pages()
 
     def _connect(self) -> Http:
         if self._http is None:
@@ -61,10 +67,10 @@ class OneRosterConnector(Connector):
             self._http = Http(self.context, settings.url, auth=auth, renew=renew, ca_file=settings.ca_file, proxy=settings.proxy)
         return self._http
 
-    def pull(self) -> Iterator[Page | Finished]:
-        http, given = self._connect(), 0
+    def pull(self) -> Iterator[Page | Finished | Cursor]:
+        http, given, clock = self._connect(), 0, Clock()
         for resource in self.resources():
-            collection = Collection(http, resource.name, resource.name, self.settings.page_size, self._asked)
+            collection = Collection(http, resource.name, resource.name, self.settings.page_size, self._asked, clock)
             try:
                 yield from collection.pages()
                 given += 1
@@ -77,6 +83,46 @@ class OneRosterConnector(Connector):
                 f"{self.context.source}: {http.host} gives none of the collections.",
                 advice="Check the url, and what the credentials may read.",
             )
+        if self._refused is not None:
+            yield Cursor({"refused": self._refused})
+        elif clock.newest is not None:
+            yield Cursor({"modified": clock.cursor()})
+
+    def changes(self, cursor: Any) -> Iterator[Page | Cursor]:
+        """What the provider dates after the cursor, less an overlap: providers publish rows later than those are dated."""
+        self._refused = cursor.get("refused")
+        known = moment(cursor.get("modified"))
+        if self._refused is not None or known is None:
+            reason = self._refused or f"{self.context.source}: there is no date to go on from."
+            raise FullPullNeeded(reason, known=self._refused is not None)
+        http, whole = self._connect(), True
+        clock = Clock(newest=known, since=known - timedelta(hours=self.settings.overlap_hours))
+        for resource in self.resources():
+            collection = Collection(http, resource.name, resource.name, self.settings.page_size, self._asked, clock)
+            try:
+                for item in collection.pages():
+                    if isinstance(item, Page):
+                        yield item
+                    else:
+                        whole = whole and item.doubt is None
+            except FullPullNeeded as problem:
+                self._refused = problem.message
+                raise
+            except (SignInRefused, BadAnswer) as problem:
+                # Not to be had: the next full pull says so.
+                if problem.status not in (403, 404):
+                    raise
+        if whole:
+            yield Cursor({"modified": clock.cursor()})
+
+    def ask(self, resource: str, record_id: str) -> Presence:
+        try:
+            answer = self._connect().get(f"{resource}/{quote(record_id, safe='')}", accept=(200, 404))
+        except (SignInRefused, BadAnswer, SourceUnavailable) as problem:
+            if problem.status is None:
+                raise
+            return Presence.CANNOT_TELL
+        return Presence.GONE if answer.status == 404 else standing(answer.body)
 
     def read(self, document: Document) -> Reading:
         return read(document)

@@ -7,7 +7,9 @@ from syncd.cli.app import app, config_first, notes, tell
 from syncd.errors import SyncdError
 
 # Importing a command registers it, in the order of the help page.
-from syncd.cli import init, check, serve, sync, status, runs, logs, roster, history, quarantine, sandbox, demo, db  # isort: skip
+from syncd.cli import (  # isort: skip
+    init, check, serve, sync, verify, status, runs, approve, undo, logs, roster, history, quarantine, sandbox, demo, db,
+)  # fmt: skip
 
 
 def main() -> None:
@@ -31,6 +33,6 @@ def main() -> None:
 
 
 __all__ = [
-    "app", "check", "db", "demo", "history", "init", "logs", "main", "quarantine", "roster", "runs", "sandbox", "serve",
-    "status", "sync",
+    "app", "approve", "check", "db", "demo", "history", "init", "logs", "main", "quarantine", "roster", "runs", "sandbox", "serve",
+    "status", "sync", "undo", "verify",
 ]  # fmt: skip

@@ -1,6 +1,8 @@
 """`syncd quarantine`: what a source sends that can not be used."""
 
-from typing import Annotated
+import sys
+from csv import writer as csv_writer
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -15,14 +17,24 @@ REASONS = {
     "no-id": "has no id",
     "missing": "lacks what it needs",
     "not-a-date": "is not a date",
+    "no-such-record": "names a record that does not exist",
+    "two-users-one-email": "has the same email as another user",
+    "no-name": "has no name",
+    "no-school": "is a student of no school",
+    "no-teacher": "has no teacher",
+    "same-person": "looks like somebody who left, but not one to one",
     "two-versions": "came in two versions, and nobody can tell which is right",
 }
+
+WAITS = "waits until the missing one comes"
+FORMULA = tuple("=+-@\t\r")
 
 
 @app.command()
 def quarantine(
     source: Annotated[str, typer.Argument(help="The source's name.")],
     run: Annotated[int | None, typer.Option(help="As of this run; the latest if left out.")] = None,
+    csv: Annotated[bool, typer.Option("--csv", help="As CSV, to send to the vendor of the SIS.")] = False,
     json: Json = False,
 ) -> None:
     """What the source sent that could not be used, with the reason."""
@@ -32,6 +44,9 @@ def quarantine(
     if json:
         print_json({"quarantine": found})
         return
+    if csv:
+        _write_csv(found)
+        return
     if not found:
         console.print("Nothing: all that came could be used.")
         return
@@ -39,7 +54,17 @@ def quarantine(
     for name in ("list", "id", "field", "what is wrong", "the record"):
         table.add_column(name, overflow="fold")
     for row in found:
-        told = "is used without the field" if row["used"] else "is left as it was"
+        told = "is used all the same" if row["used"] else "is left as it was"
+        told = WAITS if row["rule"] == "no-such-record" and not row["used"] else told
         rule = REASONS.get(row["rule"], row["rule"])
         table.add_row(row["resource"], Text(row["document_id"] or "none"), row["field"] or "", rule, told)
     console.print(table)
+
+
+def _write_csv(found: list[dict[str, Any]]) -> None:
+    writer = csv_writer(sys.stdout)
+    writer.writerow(["list", "id", "field", "rule", "what is wrong"])
+    for row in found:
+        cells = (row["resource"], row["document_id"] or "", row["field"] or "", row["rule"], REASONS.get(row["rule"], row["rule"]))
+        # A spreadsheet takes what begins so for a formula, and ids are the source's own.
+        writer.writerow([f"'{cell}" if cell[:1] in FORMULA else cell for cell in cells])

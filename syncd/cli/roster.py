@@ -1,6 +1,7 @@
 """`syncd roster`: what we hold true."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -10,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from syncd.cli.app import Json, app, console, settings
+from syncd.errors import ConfigError
 from syncd.roster.kinds import SINGULAR
-from syncd.store import open_store
+from syncd.store import Store, open_store, runs
 from syncd.store import roster as held
 
 
@@ -47,17 +49,33 @@ def roster(
     status: Annotated[Status, typer.Option(help="Which records.")] = Status.ACTIVE,
     search: Annotated[str | None, typer.Option(help="Part of an id or a name.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="As it was when a run had ended, or at a time (2026-11-23T08:00).")] = None,
     json: Json = False,
 ) -> None:
     """List the roster's records."""
     configured = settings()
     if source is not None:
         configured.source(source)
-    found = held.records(open_store(configured.store_url), SINGULAR[kind], source, status, search)
+    store = open_store(configured.store_url)
+    if as_of is None:
+        found = held.records(store, SINGULAR[kind], source, status, search)
+    else:
+        found = held.records_as_of(store, SINGULAR[kind], _run(store, as_of, source), source, status, search)
     if json:
         _stream(found, limit)
     else:
         _table(kind, found, limit or 50)
+
+
+def _run(store: Store, as_of: str, source: str | None) -> int:
+    """The run that a number or a time means. Raises ConfigError, and StoreError for a run that there is not."""
+    if as_of.isascii() and as_of.isdigit():
+        return runs.get(store, int(as_of)).run
+    try:
+        moment = datetime.fromisoformat(as_of)
+    except ValueError:
+        raise ConfigError("--as-of takes a run's number, or a time such as 2026-11-23T08:00 (UTC if it names no zone).") from None
+    return runs.run_at(store, moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment, source)
 
 
 def _stream(found: Iterator[dict[str, Any]], limit: int | None) -> None:

@@ -6,6 +6,7 @@ import typer
 
 from syncd.cli.app import Json, app, console, print_json, store
 from syncd.cli.show import changes_table, run_summary, runs_table
+from syncd.report import State
 from syncd.roster.kinds import PLURAL
 from syncd.store import runs as kept
 
@@ -50,9 +51,19 @@ def show(
             {"kind": PLURAL[change.kind], "id": change.record_id, "action": change.action, "fields": change.fields}
             for change in (found if changes else found[:SAMPLE])
         ]
-        print_json({**report.model_dump(mode="json"), "changes": rows})
+        held = kept.held_changes_of(opened, run, limit)
+        print_json({**report.model_dump(mode="json"), "changes": rows, "held_changes": held})
         return
     console.print(run_summary(report))
+    if report.state == State.HELD:
+        held = kept.held_changes_of(opened, run, limit)
+        console.print()
+        console.print("Held:")
+        console.print(
+            changes_table(
+                [kept.Change(report.source, run, one["kind"], one["id"], one["action"], one["fields"]) for one in held[: limit or None]]
+            )
+        )
     if found:
         console.print()
         console.print(changes_table(found if changes else found[:SAMPLE]))

@@ -7,7 +7,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from syncd.report import Counts, Held, RunReport, State
+from syncd.report import Counts, Held, RunReport, State, Trigger
 from syncd.roster.kinds import PLURALS
 from syncd.store.runs import Change
 
@@ -36,10 +36,41 @@ def ago(time: datetime | None) -> str:
     return f"{max(seconds, 0)} seconds ago"
 
 
+VERBS = {"deactivate": "deactivated", "create": "created", "update": "changed", "reactivate": "reactivated", "rekey": "given a new id"}
+WHY = {
+    "empty": "the source sent none",
+    "quiet": "in the quiet period nobody goes by itself",
+    "unconfirmed": "others that were missing answered when they were asked for, so the list has holes",
+    "undone": "a person undid just that",
+    "rekey": "the same people came under new ids",
+    "depends": "they depend on what is held",
+    "hold-all": "this source holds everything when anything is held",
+}
+
+
 def held_sentence(held: Held) -> str:
-    if held.rule == "empty":
-        return f"all {held.count} {held.kind} would be deactivated: the source sent none"
-    return f"{held.count} of {held.of} {held.kind} would be deactivated; the limit is {held.limit}"
+    """What would have happened, and why it did not, as in "412 of 960 students would be deactivated, 400 of them at Lincoln Elementary"."""
+    verb, where = VERBS[held.action], held.org_name or held.org_id
+    why = WHY.get(held.rule) or (f"the limit is {held.limit}" if held.limit else "")
+    if held.rule == "school-gone":
+        gone = f"{where} would be deactivated" if held.kind == "orgs" else f"all {held.count} {held.kind} of {where} would be deactivated"
+        return f"{gone}: a whole school never goes by itself"
+    count, of, kind = held.count, held.of, held.kind
+    if held.students and held.students_of:
+        count, of, kind = held.students, held.students_of, "students"
+    if held.action == "create":
+        told = f"{count} {kind} would be created, where {of} are active"
+    elif held.rule == "depends":
+        told = f"{count} {kind} would be {verb}"
+    else:
+        told = f"{count} of {of} {kind} would be {verb}"
+    if held.rule == "max_deactivations_per_school":
+        told += f" at {where}"
+    elif where and held.org_count:
+        told += f", {held.org_count} of them at {where}"
+    if kind != held.kind and held.count != count:
+        told += f" ({held.count} {held.kind} in all)"
+    return f"{told}: {why}" if why else told
 
 
 def run_summary(report: RunReport) -> RenderableType:
@@ -54,11 +85,25 @@ def run_summary(report: RunReport) -> RenderableType:
     parts += [Text(f"  not complete: {doubt}; nothing of it was taken for gone", style="yellow") for doubt in report.doubts]
     parts += [Text(f"  held: {held_sentence(held)}", style="yellow") for held in report.held]
     if report.held and report.state == State.HELD:
-        parts.append(Text(f"  If that is right: syncd sync {report.source} --accept-removals"))
+        answers = f"If it is right: syncd approve {report.run}; if not: syncd reject {report.run}"
+        parts.append(Text(f"  What is held: syncd runs show {report.run}. {answers}"))
+    if report.settles is not None:
+        parts.append(Text(f"  {'Takes back' if report.trigger == Trigger.UNDO else 'Applies what was held by'} run {report.settles}."))
+    if report.settled_by is not None:
+        words = {State.UNDONE: "Undone", State.APPLIED: "Approved", State.REJECTED: "Superseded"}.get(State(report.state), "Settled")
+        parts.append(Text(f"  {words} by run {report.settled_by}."))
+    if report.left_out:
+        parts.append(Text(f"  Left out: {report.left_out} changes that no longer applied, since the roster has moved on.", style="yellow"))
+    confirmed = {kind: counts.confirmed for kind, counts in report.counts.items() if counts.confirmed}
+    parts += [
+        Text(f"  {count} {kind} were missing from the list, but are there when asked for: they stay.", style="yellow")
+        for kind, count in confirmed.items()
+    ]
     if report.error:
         parts.append(Text(f"  {report.error}", style="red"))
-    if any(count.quarantined for count in report.counts.values()):
-        parts.append(Text(f"  What could not be used: syncd quarantine {report.source}"))
+    if report.quality:
+        told = ", ".join(f"{count} {rule}" for rule, count in sorted(report.quality.items()))
+        parts.append(Text(f"  What the source sends wrong: {told}. See: syncd quarantine {report.source}"))
     return Group(*parts)
 
 

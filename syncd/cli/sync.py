@@ -12,8 +12,9 @@ from syncd.cli.app import Json, app, console, notes, print_json, settings
 from syncd.cli.show import run_summary
 from syncd.contract.connector import Context
 from syncd.errors import AlreadyRunning
-from syncd.report import RunReport, State
-from syncd.store import open_store
+from syncd.report import Mode, RunReport, State
+from syncd.settings.source import Source
+from syncd.store import Store, open_store
 from syncd.sync.run import Order, Step, run
 
 EXIT = {State.FAILED: 1, State.HELD: 3}
@@ -22,11 +23,8 @@ EXIT = {State.FAILED: 1, State.HELD: 3}
 @app.command()
 def sync(
     source: Annotated[str, typer.Argument(help="The source's name.")],
-    full: Annotated[bool, typer.Option("--full", help="Pull everything (at present every pull does).")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Pull everything, also where the source can tell what changed.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
-    accept_removals: Annotated[
-        bool, typer.Option("--accept-removals", help="You looked at the removals that were held: apply them.")
-    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="If a run is going on, wait for it to end.")] = False,
     json: Json = False,
 ) -> None:
@@ -34,15 +32,8 @@ def sync(
     configured = settings()
     wanted = configured.source(source)
     store = open_store(configured.store_url)
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
-    options: dict[str, Any] = {"dry_run": dry_run, "accept_removals": accept_removals}
-    bar = _bar() if notes.is_terminal and not json else None
-    with bar or nullcontext():
-        if bar is not None:
-            options["on_step"] = _shown_on(bar)
-        report = _run(store, Order.of(wanted, **options), Context(source, stop=stop), wait)
+    mode = Mode.FULL if full else Mode.INCREMENTAL
+    report = watched(store, wanted, wait=wait, quietly=json, mode=mode, dry_run=dry_run, today=configured.today())
     if json:
         print_json(report)
     else:
@@ -50,7 +41,19 @@ def sync(
     raise typer.Exit(EXIT.get(State(report.state), 0))
 
 
-def _run(store: Any, order: Order, context: Context, wait: bool) -> RunReport:
+def watched(store: Store, source: Source, *, wait: bool = False, quietly: bool = False, **options: Any) -> RunReport:
+    """One run, with progress bars on a terminal; Ctrl-C and SIGTERM stop it cleanly."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    signal.signal(signal.SIGINT, lambda *_: stop.set())
+    bar = _bar() if notes.is_terminal and not quietly else None
+    with bar or nullcontext():
+        if bar is not None:
+            options["on_step"] = _shown_on(bar)
+        return _run(store, Order.of(source, **options), Context(source.name, stop=stop), wait)
+
+
+def _run(store: Store, order: Order, context: Context, wait: bool) -> RunReport:
     told = False
     while True:
         try:

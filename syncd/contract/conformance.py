@@ -20,7 +20,7 @@ import pytest
 import responses
 
 from syncd.contract.connector import Connector, ConnectorSettings, Context
-from syncd.contract.document import Document, Finished, Page
+from syncd.contract.document import Cursor, Document, Finished, Page, Presence
 from syncd.errors import BadAnswer, SignInRefused, SourceError, SourceUnavailable
 from syncd.roster.kinds import KINDS
 from syncd.secret import Secret
@@ -59,6 +59,15 @@ class Pretend(ABC):
     def address(self) -> str:
         """The address of the first page of `resource`, without a query."""
 
+    def serve_one(self, mock: responses.RequestsMock, record_id: str, presence: Presence) -> None:
+        """Answer so when one record of `resource` is asked for. Needed if `abilities.one`; CANNOT_TELL is a 403."""
+        raise NotImplementedError
+
+    def serve_changes(self, mock: responses.RequestsMock) -> Any:
+        """Answer as a source of which one document of `resource` has changed; gives the cursor before that. Needed if
+        `abilities.incremental`."""
+        raise NotImplementedError
+
 
 class Conformance(ABC):
     """The tests. Each gets a healthy source and breaks one thing."""
@@ -91,7 +100,7 @@ class Conformance(ABC):
         for item in connector.pull():
             if isinstance(item, Finished):
                 ends[item.resource] = item.doubt
-            else:
+            elif isinstance(item, Page):
                 documents += item.documents
         connector.close()
         return documents, ends
@@ -253,6 +262,30 @@ class Conformance(ABC):
     def test_what_is_no_record_is_a_reason(self, raw: bytes, pretend: Pretend, mock: responses.RequestsMock) -> None:
         reading = self._connector(pretend).read(Document(pretend.resource, None, raw))
         assert not reading.records and any(problem.fatal for problem in reading.problems)
+
+    # ── abilities ─────────────────────────────────────────────────────────────────────────────────
+
+    @pytest.mark.parametrize("presence", list(Presence))
+    def test_found_gone_and_cannot_tell_are_three_answers(self, presence: Presence, pretend: Pretend, mock: responses.RequestsMock) -> None:
+        if not pretend.connector.abilities.one:
+            with pytest.raises(NotImplementedError):
+                self._connector(pretend).ask(pretend.resource, "x1")
+            return
+        pretend.serve_one(mock, "x1", presence)
+        assert self._connector(pretend).ask(pretend.resource, "x1") is presence
+
+    def test_changes_are_whole_documents_and_end_with_a_cursor(self, pretend: Pretend, mock: responses.RequestsMock) -> None:
+        if not pretend.connector.abilities.incremental:
+            with pytest.raises(NotImplementedError):
+                list(self._connector(pretend).changes(None))
+            return
+        cursor = pretend.serve_changes(mock)
+        connector = self._connector(pretend)
+        *pages, last = list(connector.changes(cursor))
+        assert isinstance(last, Cursor) and json.loads(json.dumps(last.value)) == last.value
+        documents = [document for page in pages if isinstance(page, Page) for document in page.documents]
+        assert [document.resource for document in documents] == [pretend.resource]
+        assert connector.read(documents[0]).records
 
     # ── privacy ───────────────────────────────────────────────────────────────────────────────────
 

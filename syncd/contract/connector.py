@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from syncd.contract.document import Document, Finished, Page, Reading
+from syncd.contract.document import Cursor, Document, Finished, Page, Presence, Reading
 from syncd.errors import Stopped
 from syncd.report import Traffic
 
@@ -24,15 +24,18 @@ class ConnectorSettings(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """What the source calls its list, and the kinds of record that its documents state (none: parts of users only)."""
+    """What the source calls its list, and the kinds of record that its documents state (none: parts of users only). one: whether a
+    record of its first kind can be asked for by id."""
 
     name: str
     kinds: tuple[str, ...]
+    one: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What a connector can do beside full pulls. What is not declared is never asked for."""
+    """What a connector can do beside full pulls: give changes only (`changes`), be asked for one record (`ask`). What is not declared is
+    never asked for."""
 
     incremental: bool = False
     one: bool = False
@@ -71,12 +74,25 @@ class Connector(ABC):
         """What a full pull asks for with these settings, in the order it is asked."""
 
     @abstractmethod
-    def pull(self) -> Iterator[Page | Finished]:
-        """All pages of all resources, lazily, each resource closed by its Finished.
+    def pull(self) -> Iterator[Page | Finished | Cursor]:
+        """All pages of all resources, lazily, each resource closed by its Finished; a Cursor if changes can be pulled from here on.
 
         Raises SourceError (or Stopped): then the pull proves nothing. A source that refuses one resource (403) but gives the
         others is a Finished with a doubt, not an empty list.
         """
+
+    def changes(self, cursor: Any) -> Iterator[Page | Cursor]:
+        """What changed since a cursor, lazily: whole documents as they are now, those that are gone among them, and the next Cursor.
+
+        The same change may come again; of one document only the latest state comes, or the latest comes last. Raises FullPullNeeded when
+        the source can not tell (any more), SourceError as `pull` does. Only called if `abilities.incremental`.
+        """
+        raise NotImplementedError
+
+    def ask(self, resource: str, record_id: str) -> Presence:
+        """Whether the source still has a record. Raises SourceError when it is not to be reached. Only called if `abilities.one` and the
+        resource says `one`."""
+        raise NotImplementedError
 
     @abstractmethod
     def read(self, document: Document) -> Reading:

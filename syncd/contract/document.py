@@ -2,18 +2,21 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from enum import Enum
+from typing import Any, NamedTuple
 
 from syncd.roster.kinds import Record
 from syncd.roster.user import UserPart
 
 
 class Document(NamedTuple):
-    """One item of a page, raw. `id` is the source's id of it, or None when the item carries none that can be read."""
+    """One item of a page, raw. `id` is the source's id of it, or None when the item carries none that can be read. `gone`: the source
+    says that it is no more, and `raw` is what it was last."""
 
     resource: str
     id: str | None
     raw: bytes
+    gone: bool = False
 
     @property
     def fingerprint(self) -> bytes:
@@ -37,6 +40,21 @@ class Finished:
 
     resource: str
     doubt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where the next pull of changes starts: a JSON value that only the connector understands. None when it can not tell."""
+
+    value: Any
+
+
+class Presence(Enum):
+    """What a source says when it is asked for one record by id. Everything but a plain answer is CANNOT_TELL."""
+
+    FOUND = "found"
+    GONE = "gone"
+    CANNOT_TELL = "cannot tell"
 
 
 @dataclass(frozen=True, slots=True)

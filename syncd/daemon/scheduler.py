@@ -33,6 +33,7 @@ class Scheduler:
 
     def apply(self, settings: Settings) -> None:
         """Take over a configuration: jobs of sources that are gone or disabled end, the others follow their schedules."""
+        self._settings = settings
         wanted = {name: source for name, source in settings.sources.items() if source.common.enabled}
         self._sources = wanted
         for job in self._scheduler.get_jobs():
@@ -40,11 +41,11 @@ class Scheduler:
         for name, source in wanted.items():
             common = source.common
             self._scheduler.add_job(
-                self._pull, common.schedule.trigger(settings.timezone), args=[name], id=f"{name}:schedule",
+                self._pull, common.schedule.trigger(settings.timezone), args=[name, Mode.INCREMENTAL], id=f"{name}:schedule",
                 **({"next_run_time": datetime.now(UTC)} if self._is_due(source) else {}),
             )  # fmt: skip
             if common.full is not None:
-                self._scheduler.add_job(self._pull, common.full.trigger(settings.timezone), args=[name], id=f"{name}:full")
+                self._scheduler.add_job(self._pull, common.full.trigger(settings.timezone), args=[name, Mode.FULL], id=f"{name}:full")
             log.info("source scheduled", source=name, connector=common.connector, schedule=common.schedule.text)
 
     def start(self) -> None:
@@ -63,12 +64,14 @@ class Scheduler:
         seconds = source.common.schedule.seconds
         return seconds is not None and datetime.now(UTC) - last.started_at >= timedelta(seconds=seconds)
 
-    def _pull(self, name: str) -> None:
+    def _pull(self, name: str, mode: Mode) -> None:
         source = self._sources.get(name)
         if source is None or self._stop.is_set():
             return
         try:
-            order = Order.of(source, mode=Mode.FULL, trigger=Trigger.SCHEDULE)
+            # Without full pulls of their own, nothing else would catch what changes do not tell.
+            mode = mode if source.common.full is not None else Mode.FULL
+            order = Order.of(source, mode=mode, trigger=Trigger.SCHEDULE, today=self._settings.today())
             run(self._store, order, Context(name, stop=self._stop))
         except AlreadyRunning:
             log.info("left out, a run is going on", source=name)

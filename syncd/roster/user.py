@@ -51,6 +51,11 @@ class User(RosterRecord, frozen=True, kw_only=True):
     gender: str | None = None
     demographics: dict[str, Any] | None = None
 
+    def home_id(self) -> str | None:
+        """The org that the person counts for: of the primary role, else of the first role that names one."""
+        homes = [role.org_id for role in sorted(self.roles, key=lambda role: not role.primary) if role.org_id]
+        return homes[0] if homes else None
+
 
 class UserPart(msgspec.Struct, frozen=True, kw_only=True):
     """What one document states of a user whom another document describes.

@@ -3,6 +3,7 @@
 import os
 import re
 import tomllib
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -64,6 +65,10 @@ class Settings:
         self.log_level = file.log.level
         self.sources = found
         self.store_url = _beside(file.store.url, path)
+
+    def today(self) -> date:
+        """The day in the configured time zone."""
+        return datetime.now(ZoneInfo(self.timezone)).date()
 
     def source(self, name: str) -> sources.Source:
         """Raises ConfigError when there is no such source."""

@@ -1,44 +1,156 @@
-"""`[sources.NAME.guard]`: how much a run may take away without asking a person."""
+"""`[sources.NAME.guard]` and `[sources.NAME.quiet]`: how much a run may change without asking a person."""
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Any
+from datetime import date
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+
+from syncd.roster.kinds import PLURAL
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%$")
+HOW = 'write a percentage such as "5%", a count such as 200, or both as in ["5%", 200]'
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A number of records, or a percentage of the active records of a kind."""
+    """A percentage of the active records, a count, or both: then the lower one counts."""
 
-    value: float
-    percent: bool
+    percent: float | None = None
+    count: int | None = None
 
-    def allows(self, count: int, of: int) -> bool:
-        return count <= (of * self.value / 100 if self.percent else self.value)
+    def allows(self, count: int, of: int, floor: int = 0) -> bool:
+        """Whether so many of so many may change. Up to `floor` always pass the percentage, never the count."""
+        if self.count is not None and count > self.count:
+            return False
+        return self.percent is None or count <= floor or count <= of * self.percent / 100
 
     def __str__(self) -> str:
-        return f"{self.value:g}%" if self.percent else f"{self.value:g}"
+        percent = None if self.percent is None else f"{self.percent:g}%"
+        return " or ".join(part for part in (percent, None if self.count is None else str(self.count)) if part)
 
 
 def _limit(value: Any) -> Limit:
     if isinstance(value, Limit):
         return value
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return Limit(value, percent=False)
-    found = _PERCENT.match(value.strip()) if isinstance(value, str) else None
-    if found and float(found[1]) <= 100:
-        return Limit(float(found[1]), percent=True)
-    raise ValueError('write a percentage such as "5%", or a count such as 200')
+    percent: float | None = None
+    count: int | None = None
+    for part in value if isinstance(value, list) else [value]:
+        found = _PERCENT.match(part.strip()) if isinstance(part, str) else None
+        if found and float(found[1]) <= 100 and percent is None:
+            percent = float(found[1])
+        elif isinstance(part, int) and not isinstance(part, bool) and part >= 0 and count is None:
+            count = part
+        else:
+            raise ValueError(HOW)
+    if percent is None and count is None:
+        raise ValueError(HOW)
+    return Limit(percent, count)
 
 
-class GuardSettings(BaseModel):
-    """max_deactivations: of the active records of a kind, in one run; a number is a count. 5% is far above a normal school day and
-    far below a vanished school. floor: so many always pass a percentage, so that a small school does not trip over one family."""
+Limited = Annotated[Limit, PlainValidator(_limit)]
+Floor = Annotated[int, Field(ge=0)]
+
+
+class KindLimits(BaseModel):
+    """`[sources.NAME.guard.users]` and so on: what differs for one kind."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
-    max_deactivations: Annotated[Limit, PlainValidator(_limit)] = Limit(5, percent=True)
-    floor: Annotated[int, Field(ge=0)] = 5
+    max_deactivations: Limited | None = None
+    max_deactivations_per_school: Limited | None = None
+    max_creations: Limited | None = None
+    max_updates: Limited | None = None
+    floor: Floor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of one kind, everything filled in; None is no limit."""
+
+    deactivations: Limit
+    per_school: Limit
+    creations: Limit | None
+    updates: Limit
+    floor: int
+    creation_floor: int
+
+
+# A new year makes all of these anew, so that a limit on their creation would only ever stop the new year.
+MADE_ANEW = ("term", "course", "section", "enrollment")
+# Enrollments that go with one leaver: seven classes and a homeroom, more or less.
+PER_LEAVER = 10
+
+
+class GuardSettings(BaseModel):
+    """How much may change, of the active records of a kind, within any 24 hours.
+
+    max_deactivations: 5% is far above a normal school day and far below a vanished school. max_deactivations_per_school: of users,
+    sections and enrollments of one school; a whole school never goes without a person. max_creations: of users and orgs; a changed id
+    scheme, or a wrong district, is all new. max_updates: a field that was renamed at the source changes everybody. floor: so many always
+    pass a percentage, so that a small school does not trip over one family (of enrollments ten times as many, of creations too).
+    when_held: `hold` applies what is safe and holds the rest, `hold-all` holds everything. confirm: how many missing records of a kind
+    are asked for by id before they count as gone. rekey: what to do when the same people appear under new ids.
+    """
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+
+    max_deactivations: Limited = Limit(percent=5)
+    max_deactivations_per_school: Limited = Limit(percent=25)
+    max_creations: Limited = Limit(percent=50)
+    max_updates: Limited = Limit(percent=75)
+    floor: Floor = 5
+    when_held: Literal["hold", "hold-all"] = "hold"
+    confirm: Annotated[int, Field(ge=0, le=10_000)] = 100
+    rekey: Literal["hold", "apply"] = "hold"
+    orgs: KindLimits = KindLimits()
+    terms: KindLimits = KindLimits()
+    courses: KindLimits = KindLimits()
+    sections: KindLimits = KindLimits()
+    users: KindLimits = KindLimits()
+    enrollments: KindLimits = KindLimits()
+
+    def limits(self, kind: str) -> Limits:
+        """The limits that hold for a kind."""
+        own: KindLimits = getattr(self, PLURAL[kind])
+        floor = own.floor if own.floor is not None else self.floor * (PER_LEAVER if kind == "enrollment" else 1)
+        return Limits(
+            deactivations=own.max_deactivations or self.max_deactivations,
+            per_school=own.max_deactivations_per_school or self.max_deactivations_per_school,
+            creations=own.max_creations or (None if kind in MADE_ANEW else self.max_creations),
+            updates=own.max_updates or self.max_updates,
+            floor=floor,
+            creation_floor=max(floor, self.floor * 10),
+        )
+
+
+def _day(value: Any) -> date:
+    if type(value) is date:
+        return value
+    try:
+        return date.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError("write a day such as 2027-06-10") from None
+
+
+Day = Annotated[date, PlainValidator(_day)]
+
+
+class QuietSettings(BaseModel):
+    """Days, both inclusive, on which nobody is deactivated without a person: the summer, when the old year is taken down before the
+    new one is built."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, populate_by_name=True)
+
+    first: Day = Field(alias="from")
+    last: Day = Field(alias="to")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.last < self.first:
+            raise ValueError("to must not be before from")
+        return self
+
+    def covers(self, day: date) -> bool:
+        return self.first <= day <= self.last

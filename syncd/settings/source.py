@@ -6,13 +6,13 @@ from pydantic import BaseModel, ConfigDict
 
 from syncd.contract import discovery
 from syncd.contract.connector import Connector, ConnectorSettings, Context
-from syncd.settings.guard import GuardSettings
+from syncd.settings.guard import GuardSettings, QuietSettings
 from syncd.settings.schedule import Schedule
 
 
 class SourceSettings(BaseModel):
     """schedule: frequent pulls. full: the periodic full pull that proves the store equal to the source. enabled: whether the daemon
-    runs it; a manual sync works all the same."""
+    runs it; a manual sync works all the same. quiet: days on which nobody is deactivated without a person."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
@@ -21,6 +21,7 @@ class SourceSettings(BaseModel):
     full: Schedule | None = Schedule("0 2 * * *")
     enabled: bool = True
     guard: GuardSettings = GuardSettings()
+    quiet: QuietSettings | None = None
 
 
 COMMON = frozenset(SourceSettings.model_fields)

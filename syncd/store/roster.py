@@ -1,13 +1,16 @@
 """Reading the roster: what we hold true, as plain objects with the fields of design section 3."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, func, or_, select
 
 from syncd.roster.kinds import PLURAL, fields
 from syncd.store.engine import Store
-from syncd.store.tables import ROSTER
+from syncd.store.tables import ROSTER, changes
+
+_SEARCHED = ("id", "name", "given_name", "family_name", "username", "number")
 
 
 def _as_record(kind: str, row: Any) -> dict[str, Any]:
@@ -29,11 +32,47 @@ def records(
     if status != "all":
         query = query.where(table.c.status == status)
     if search:
-        names = [name for name in ("id", "name", "given_name", "family_name", "username", "number") if name in table.c]
+        names = [name for name in _SEARCHED if name in table.c]
         query = query.where(or_(*(table.c[name].icontains(search, autoescape=True) for name in names)))
     with store.read() as connection:
         for row in connection.execute(query.execution_options(yield_per=1000)):
             yield _as_record(kind, row)
+
+
+def records_as_of(
+    store: Store, kind: str, run: int, source: str | None = None, status: str = "active", search: str | None = None
+) -> Iterator[dict[str, Any]]:
+    """The records of a kind as they were when a run had ended: today's, with all later changes taken back, by source and id."""
+    table, words = ROSTER[kind], (search or "").lower()
+    later = select(changes).where(changes.c.kind == kind, changes.c.run > run)
+    now = select(table)
+    if source:
+        later, now = later.where(changes.c.source == source), now.where(table.c.source == source)
+    later = later.order_by(changes.c.run.desc())
+    with store.read() as connection:
+        current = {(row.source, row.id): _as_record(kind, row) for row in connection.execute(now)}
+        for change in connection.execute(later):
+            _take_back(current, change)
+    for _, found in sorted(current.items()):
+        seen = any(words in str(found.get(name) or "").lower() for name in _SEARCHED)
+        if (status == "all" or found["status"] == status) and (not words or seen):
+            yield found
+
+
+def _take_back(current: dict[tuple[str, str], dict[str, Any]], change: Any) -> None:
+    """What one record was before one change of it."""
+    found = current.pop((change.source, change.record_id), None)
+    if found is None or change.action == "create":
+        return
+    for name, (before, _) in (change.fields or {}).items():
+        found[name] = before
+    if change.action == "reactivate":
+        at = found["deactivated_at"]
+        found |= {"status": "inactive", "deactivated_at": datetime.fromisoformat(at) if isinstance(at, str) else at}
+    elif change.action == "deactivate":
+        found |= {"status": "active", "deactivated_at": None}
+    found["extra"] = found["extra"] or {}
+    current[change.source, found["id"]] = found
 
 
 def record(store: Store, kind: str, record_id: str, source: str | None = None) -> list[dict[str, Any]]:

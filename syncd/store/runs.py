@@ -8,11 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from syncd.errors import StoreError
-from syncd.report import RunReport, State
+from syncd.report import Mode, RunReport, State, Trigger
 from syncd.store import lease
 from syncd.store.engine import Store
-from syncd.store.tables import changes, quarantine, run_log, runs
+from syncd.store.tables import changes, held_changes, quarantine, run_log, runs, sources
 
+# States of runs that applied what they could: of one that held a part, or whose hold a person answered, the rest stands.
+DONE = (State.APPLIED, State.HELD, State.REJECTED)
 INTERRUPTED = "the run was interrupted before it could apply anything"
 
 
@@ -57,8 +59,13 @@ def start(connection: Connection, source: str, *, mode: str, trigger: str, at: d
 
 def finish(connection: Connection, report: RunReport) -> None:
     """Write how a run ended; for an applied one, in the transaction that applies it."""
-    values = report.model_dump(exclude={"run", "source", "mode", "trigger", "started_at"})
+    values = report.model_dump(exclude={"run", "source", "trigger", "started_at", "settled_by"})
     connection.execute(update(runs).where(runs.c.id == report.run).values(**values, progress=None))
+
+
+def cursor(connection: Connection, source: str) -> Any:
+    """Where the next pull of changes of the source starts; None when only a full pull will do."""
+    return connection.execute(select(sources.c.cursor).where(sources.c.name == source)).scalar()
 
 
 def set_progress(connection: Connection, run: int, progress: dict[str, Any]) -> None:
@@ -82,6 +89,10 @@ def _report(row: Row[Any], held: dict[str, bool], store: Store) -> RunReport:
         bytes=row.bytes,
         held=row.held,
         doubts=row.doubts,
+        quality=row.quality,
+        settles=row.settles,
+        settled_by=row.settled_by,
+        left_out=row.left_out,
         error=error,
     )
 
@@ -107,8 +118,8 @@ def get(store: Store, run: int) -> RunReport:
 
 
 def last_good(store: Store, source: str) -> RunReport | None:
-    """The source's latest applied run, or None."""
-    query = select(runs).where(runs.c.source == source, runs.c.state.in_((State.APPLIED, State.HELD)))
+    """The source's latest run that applied something, or None."""
+    query = select(runs).where(runs.c.source == source, runs.c.state.in_(DONE))
     with store.read() as connection:
         row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else _report(row, {}, store)
@@ -161,22 +172,35 @@ def changes_of(store: Store, run: int, *, kind: str | None = None, limit: int | 
 
 
 def history(store: Store, kind: str, record_id: str, source: str | None = None) -> list[Change]:
-    """All that ever happened to a record, oldest first; over all sources that have one of this id, unless one is named."""
-    query = select(changes, runs.c.started_at).join(runs, runs.c.id == changes.c.run)
-    query = query.where(changes.c.kind == kind, changes.c.record_id == record_id)
+    """All that ever happened to a record, oldest first, under its earlier ids too; over all sources that have one of this id, unless one
+    is named."""
+    query = select(changes, runs.c.started_at).join(runs, runs.c.id == changes.c.run).where(changes.c.kind == kind)
     if source:
         query = query.where(changes.c.source == source)
+    found: list[Change] = []
     with store.read() as connection:
-        return [
-            Change(row.source, row.run, row.kind, row.record_id, row.action, row.fields or {}, row.started_at)
-            for row in connection.execute(query.order_by(changes.c.source, changes.c.run))
-        ]
+        looked: set[tuple[str | None, str]] = set()
+        ids: list[tuple[str | None, str]] = [(None, record_id)]
+        while ids:
+            of_source, wanted = ids.pop()
+            looked.add((of_source, wanted))
+            mine = query.where(changes.c.record_id == wanted)
+            if of_source is not None:
+                mine = mine.where(changes.c.source == of_source)
+            for row in connection.execute(mine):
+                fields = row.fields or {}
+                found.append(Change(row.source, row.run, row.kind, row.record_id, row.action, fields, row.started_at))
+                earlier = (row.source, row.fields["id"][0]) if row.action == "rekey" else None
+                if earlier is not None and earlier not in looked:
+                    ids.append(earlier)
+    return sorted(found, key=lambda change: (change.source, change.run))
 
 
 def quarantined(store: Store, source: str, run: int | None = None) -> list[dict[str, Any]]:
     """What a run (default: the source's latest that looked) could not use, with the reason. No values, only ids and fields."""
     if run is None:
-        done = select(func.max(runs.c.id)).where(runs.c.source == source, runs.c.state.in_((State.APPLIED, State.HELD)))
+        pulled = runs.c.trigger.in_((Trigger.SCHEDULE, Trigger.MANUAL))
+        done = select(func.max(runs.c.id)).where(runs.c.source == source, runs.c.state.in_(DONE), runs.c.mode == Mode.FULL, pulled)
         latest = done.scalar_subquery()
     else:
         latest = select(func.max(runs.c.id)).where(runs.c.id == run).scalar_subquery()
@@ -193,4 +217,25 @@ def quarantined(store: Store, source: str, run: int | None = None) -> list[dict[
                 "used": not row.fatal,
             }
             for row in connection.execute(query.order_by(quarantine.c.seq))
+        ]
+
+
+def run_at(store: Store, moment: datetime, source: str | None = None) -> int:
+    """The latest run that had ended at a moment; 0 when there was none."""
+    query = select(func.max(runs.c.id)).where(runs.c.finished_at <= moment)
+    if source:
+        query = query.where(runs.c.source == source)
+    with store.read() as connection:
+        return connection.execute(query).scalar() or 0
+
+
+def held_changes_of(store: Store, run: int, limit: int | None = None) -> list[dict[str, Any]]:
+    """What a run holds: ids, actions and rules, by kind and id."""
+    query = select(held_changes).where(held_changes.c.run == run).order_by(held_changes.c.kind, held_changes.c.record_id)
+    if limit is not None:
+        query = query.limit(limit)
+    with store.read() as connection:
+        return [
+            {"kind": row.kind, "id": row.record_id, "action": row.action, "rule": row.rule, "fields": row.fields or {}}
+            for row in connection.execute(query)
         ]

@@ -39,10 +39,14 @@ def _roster(kind: str) -> Table:
         *(Column(name, column_type(kind, name)) for name in fields(kind)),
         Column("extra", JsonText),
         Column("document_id", Text),
+        *([Column("home_id", Text)] if kind == "user" else []),
         Column("created_run", Integer, nullable=False),
         Column("changed_run", Integer, nullable=False),
     )
 
+
+# The school that a record counts for, where limits are kept per school. A user's is derived (`User.home_id`).
+SCHOOL = {"section": "school_id", "user": "home_id", "enrollment": "school_id"}
 
 ROSTER: dict[str, Table] = {kind: _roster(kind) for kind in KINDS}
 Index(None, ROSTER["enrollment"].c.source, ROSTER["enrollment"].c.section_id)
@@ -87,6 +91,10 @@ runs = Table(
     Column("bytes", Integer, nullable=False),
     Column("held", JsonText, nullable=False),
     Column("doubts", JsonText, nullable=False),
+    Column("quality", JsonText, nullable=False, server_default="{}"),
+    Column("settles", Integer),
+    Column("settled_by", Integer),
+    Column("left_out", Integer, nullable=False, server_default="0"),
     Column("error", Text),
     Column("progress", JsonText),
     Index(None, "source", "id"),
@@ -105,8 +113,8 @@ run_log = Table(
     Column("fields", JsonText, nullable=False),
 )
 
-# fields: {field: [old, new]} of an update or reactivation. A creation needs none: its values are the record's, less the
-# later changes. So the log of a first pull stays small, and every earlier state can still be told.
+# fields: {field: [old, new]} of an update, reactivation or rekey (there with the id). A creation needs none: its values are the
+# record's, less the later changes. So the log of a first pull stays small, and every earlier state can still be told.
 changes = Table(
     "changes",
     metadata,
@@ -118,6 +126,34 @@ changes = Table(
     Column("fields", JsonText),
     Index(None, "source", "kind", "record_id"),
     sqlite_with_rowid=False,
+)
+
+# What a run would have changed and held instead, until a person answers or a newer full pull supersedes it. record: the whole record of
+# a creation or rekey. seen_run: the run that had last changed the record when it was held; a later one means that the roster moved on.
+held_changes = Table(
+    "held_changes",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("record_id", Text, primary_key=True),
+    Column("action", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("fields", JsonText),
+    Column("old_id", Text),
+    Column("record", JsonText),
+    Column("seen_run", Integer),
+)
+
+# Enrollments that name a section or a user who is not there (yet): taken in by the run that brings the missing one.
+waiting = Table(
+    "waiting",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("resource", Text, nullable=False),
+    Column("document_id", Text),
+    Column("record", JsonText, nullable=False),
 )
 
 quarantine = Table(

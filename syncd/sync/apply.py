@@ -1,4 +1,4 @@
-"""Roster, change log, users' parts, quarantine and run state in one transaction: all of a run, or nothing of it."""
+"""Roster, change log, users' parts, quarantine, cursor, holds and run state in one transaction: all of a run, or nothing of it."""
 
 from datetime import datetime
 
@@ -7,33 +7,43 @@ from sqlalchemy import Connection, and_, exists, insert, literal, or_, select, u
 from syncd.report import RunReport
 from syncd.roster.kinds import KINDS
 from syncd.store import lease, runs
-from syncd.store.tables import ROSTER, changes, quarantine, user_parts
-from syncd.sync import compare
+from syncd.store.tables import ROSTER, changes, quarantine, sources, user_parts, waiting
+from syncd.sync import compare, hold
 from syncd.sync.plan import Action
 from syncd.sync.stage import Staged
-from syncd.sync.staging import STAGED, planned, staged_parts, staged_problems
+from syncd.sync.staging import STAGED, planned, staged_parts, staged_problems, staged_waiting
+
+_FREE = planned.c.held.is_(None)
 
 
-def apply(connection: Connection, report: RunReport, epoch: int, staged: Staged, at: datetime) -> None:
-    """Apply the planned changes and finish the run's row with its report.
+def apply(connection: Connection, report: RunReport, epoch: int, at: datetime, pulled: Staged | None) -> None:
+    """Apply what of the plan is not held, keep what is, and finish the run's row with its report.
 
-    The caller opened the write transaction on the connection that holds the staging tables, and commits it. Raises Superseded when a
-    later run of the source has started: then nothing may be committed.
+    pulled: what was staged, when the plan comes from a pull; None for an approval or an undo, which say nothing of the source. The caller
+    opened the write transaction on the connection that holds the staging tables, and commits it. Raises Superseded when a later run of the
+    source has started: then nothing may be committed.
     """
     lease.check_epoch(connection, report.source, epoch)
     for kind in KINDS:
         _create(connection, kind, report)
         _overwrite(connection, kind, report)
-        _deactivate(connection, kind, report, at)
+        _rekey(connection, kind, report)
+        _deactivate(connection, kind, report, at, restore=pulled is None)
     _log(connection, report)
-    _keep_parts(connection, report.source)
-    _quarantine(connection, report)
+    if pulled is not None:
+        hold.keep(connection, report)
+        _keep_parts(connection, report.source)
+        _keep_waiting(connection, report.source)
+        _quarantine(connection, report)
+        _move_cursor(connection, report.source, pulled)
+        if not pulled.incremental:
+            hold.supersede(connection, report)
     runs.finish(connection, report)
 
 
 def _create(connection: Connection, kind: str, report: RunReport) -> None:
     roster, staged = ROSTER[kind], STAGED[kind]
-    names = ("id", *compare.content(kind), "document_id")
+    names = ("id", *compare.kept(kind))
     rows = (
         select(
             literal(report.source),
@@ -43,7 +53,7 @@ def _create(connection: Connection, kind: str, report: RunReport) -> None:
             *(staged.c[name] for name in names),
         )
         .join_from(planned, staged, staged.c.id == planned.c.record_id)
-        .where(planned.c.kind == kind, planned.c.action == Action.CREATE.value)
+        .where(planned.c.kind == kind, planned.c.action == Action.CREATE.value, _FREE)
         .order_by(planned.c.record_id)
     )
     connection.execute(insert(roster).from_select(["source", "status", "created_run", "changed_run", *names], rows))
@@ -58,34 +68,60 @@ def _overwrite(connection: Connection, kind: str, report: RunReport) -> None:
             roster.c.id == planned.c.record_id,
             planned.c.kind == kind,
             planned.c.action.in_((Action.UPDATE.value, Action.REACTIVATE.value)),
+            _FREE,
             staged.c.id == planned.c.record_id,
         )
         .values(
-            {name: staged.c[name] for name in (*compare.content(kind), "document_id")}
-            | {"status": "active", "deactivated_at": None, "changed_run": report.run}
+            {name: staged.c[name] for name in compare.kept(kind)} | {"status": "active", "deactivated_at": None, "changed_run": report.run}
         )
     )
 
 
-def _deactivate(connection: Connection, kind: str, report: RunReport, at: datetime) -> None:
-    roster = ROSTER[kind]
-    gone = select(planned.c.record_id).where(planned.c.kind == kind, planned.c.action == Action.DEACTIVATE.value)
+def _rekey(connection: Connection, kind: str, report: RunReport) -> None:
+    """The row stays and takes the new id, and with it what came under that id."""
+    roster, staged = ROSTER[kind], STAGED[kind]
     connection.execute(
         update(roster)
-        .where(roster.c.source == report.source, roster.c.id.in_(gone))
-        .values(status="inactive", deactivated_at=at, changed_run=report.run)
+        .where(
+            roster.c.source == report.source,
+            roster.c.id == planned.c.old_id,
+            planned.c.kind == kind,
+            planned.c.action == Action.REKEY.value,
+            _FREE,
+            staged.c.id == planned.c.record_id,
+        )
+        .values(
+            {name: staged.c[name] for name in compare.kept(kind)}
+            | {"id": planned.c.record_id, "status": "active", "deactivated_at": None, "changed_run": report.run}
+        )
     )
 
 
+def _deactivate(connection: Connection, kind: str, report: RunReport, at: datetime, *, restore: bool) -> None:
+    """restore: undoing a reactivation also puts back what the record was before it."""
+    roster, staged = ROSTER[kind], STAGED[kind]
+    gone = select(planned.c.record_id).where(planned.c.kind == kind, planned.c.action == Action.DEACTIVATE.value, _FREE)
+    mine = (roster.c.source == report.source, roster.c.id.in_(gone))
+    if restore:
+        connection.execute(
+            update(roster).where(*mine, staged.c.id == roster.c.id).values({name: staged.c[name] for name in compare.kept(kind)})
+        )
+    connection.execute(update(roster).where(*mine).values(status="inactive", deactivated_at=at, changed_run=report.run))
+
+
 def _log(connection: Connection, report: RunReport) -> None:
-    rows = select(
-        literal(report.source),
-        literal(report.run),
-        planned.c.kind,
-        planned.c.record_id,
-        planned.c.action,
-        planned.c.fields,
-    ).order_by(planned.c.kind, planned.c.record_id)
+    rows = (
+        select(
+            literal(report.source),
+            literal(report.run),
+            planned.c.kind,
+            planned.c.record_id,
+            planned.c.action,
+            planned.c.fields,
+        )
+        .where(_FREE)
+        .order_by(planned.c.kind, planned.c.record_id)
+    )
     connection.execute(insert(changes).from_select(["source", "run", "kind", "record_id", "action", "fields"], rows))
 
 
@@ -111,7 +147,21 @@ def _keep_parts(connection: Connection, source: str) -> None:
     connection.execute(insert(user_parts).from_select(["source", *names], new))
 
 
+def _keep_waiting(connection: Connection, source: str) -> None:
+    names = ("id", "resource", "document_id", "record")
+    connection.execute(waiting.delete().where(waiting.c.source == source))
+    rows = select(literal(source), *(staged_waiting.c[name] for name in names)).order_by(staged_waiting.c.id)
+    connection.execute(insert(waiting).from_select(["source", *names], rows))
+
+
 def _quarantine(connection: Connection, report: RunReport) -> None:
     names = ("seq", "resource", "document_id", "rule", "field", "fatal")
     rows = select(literal(report.source), literal(report.run), *(staged_problems.c[name] for name in names))
     connection.execute(insert(quarantine).from_select(["source", "run", *names], rows))
+
+
+def _move_cursor(connection: Connection, source: str, pulled: Staged) -> None:
+    """The cursor moves with the data and never ahead of it; a full pull that gives none leaves none."""
+    if pulled.cursor is not None or not pulled.incremental:
+        value = pulled.cursor.value if pulled.cursor is not None else None
+        connection.execute(update(sources).where(sources.c.name == source).values(cursor=value))

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, insert, literal, or_, select, update
 
 from syncd.store.tables import ROSTER, user_parts
+from syncd.sync.compare import kept
 from syncd.sync.stage import Staged
 from syncd.sync.staging import STAGED, staged_parts, staged_unreadable
 
@@ -32,9 +33,36 @@ def keep_earlier_parts(connection: Connection, source: str, staged: Staged) -> N
         connection.execute(insert(staged_parts).from_select([column.name for column in columns], kept))
 
 
+def bring_in_affected(connection: Connection, source: str) -> None:
+    """Stage, as we hold them, the users who did not come but of whom something that came says something, or said something before.
+
+    Only after a pull of changes: a guardian who comes or goes, or whose document changes, changes the students that it names.
+    """
+    user, held, part, earlier = STAGED["user"], ROSTER["user"], staged_parts.c, user_parts.c
+    came = select(user.c.id)
+    affected = (
+        select(part.user_id)
+        .where(or_(part.document_id.in_(came), part.guardian_id.in_(came), part.resource == "demographics"))
+        .union(
+            select(earlier.user_id).where(
+                earlier.source == source,
+                or_(earlier.document_id.in_(came), earlier.guardian_id.in_(came)),
+            )
+        )
+    )
+    names = ("id", *kept("user"))
+    rows = select(*(held.c[name] for name in names), literal(False), literal("users")).where(
+        held.c.source == source, held.c.status == "active", held.c.id.in_(affected), held.c.id.not_in(came)
+    )
+    with connection.begin():
+        connection.execute(insert(user).from_select([*names, "gone", "resource"], rows))
+
+
 def assemble(connection: Connection, source: str, staged: Staged) -> None:
     """Fill guardian_ids, birth_date, gender and demographics of the staged users from all parts that count."""
     keep_earlier_parts(connection, source, staged)
+    if staged.incremental:
+        bring_in_affected(connection, source)
     user, batch = STAGED["user"], []
     statement = (
         update(user)

@@ -1,20 +1,30 @@
-"""Staged against roster: the statements that say what changed. The work happens in SQL, so that memory does not grow with the
-district; the functions here return statements, and the caller executes them.
+"""Staged against roster: the statements that say what changed, and the numbers that the guard weighs it by. The work happens in SQL, so
+that memory does not grow with the district; the functions here return statements, and the caller executes them.
 """
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, Select, Text, and_, distinct, func, literal, or_, select, type_coerce
 
+from syncd.report import State, Trigger
 from syncd.roster.kinds import fields
-from syncd.store.tables import ROSTER
+from syncd.store.tables import ROSTER, SCHOOL, changes, runs
 from syncd.sync.plan import Action
-from syncd.sync.staging import STAGED, staged_unreadable
+from syncd.sync.staging import STAGED, planned, staged_unreadable
+
+# What a person decided does not use up what runs may do by themselves.
+DECIDED = (Trigger.APPROVE.value, Trigger.UNDO.value)
 
 
 def content(kind: str) -> tuple[str, ...]:
     """The columns whose difference makes a change. (document_id only says where a record came from.)"""
     return (*fields(kind), "extra")
+
+
+def kept(kind: str) -> tuple[str, ...]:
+    """All columns that a record brings along: its content, and what the store derives from it."""
+    return (*content(kind), "document_id", *(["home_id"] if kind == "user" else []))
 
 
 def _joined(kind: str, source: str) -> ColumnElement[bool]:
@@ -38,12 +48,12 @@ def created(kind: str, source: str) -> Select[Any]:
 
 
 def changed(kind: str, source: str) -> Select[Any]:
-    """(id, held status, staged and held columns) of the records to update or reactivate."""
+    """(id, held status and time of deactivation, staged and held columns) of the records to update or reactivate."""
     staged, held = STAGED[kind], ROSTER[kind]
     old = [held.c[name].label(f"old_{name}") for name in content(kind)]
     new = [staged.c[name].label(f"new_{name}") for name in content(kind)]
     return (
-        select(staged.c.id, held.c.status, *old, *new)
+        select(staged.c.id, held.c.status, held.c.deactivated_at, *old, *new)
         .join_from(staged, held, _joined(kind, source))
         .where(staged.c.gone.is_(False), or_(held.c.status == "inactive", differs(kind)))
     )
@@ -60,7 +70,7 @@ def said_gone(kind: str, source: str) -> Select[Any]:
 
 
 def missing(kind: str, source: str, resources: list[str]) -> Select[Any]:
-    """(kind, id, action) of the active records that did not come, out of documents that were not unreadable.
+    """(kind, id, action, missing) of the active records that did not come, out of documents that were not unreadable.
 
     Evidence only when every resource that states the kind arrived whole: the caller asks for it only then (design 2, rule 1).
     """
@@ -68,9 +78,24 @@ def missing(kind: str, source: str, resources: list[str]) -> Select[Any]:
     document = func.coalesce(held.c.document_id, held.c.id)
     unreadable = select(staged_unreadable.c.document_id).where(staged_unreadable.c.resource.in_(resources))
     return (
-        select(literal(kind), held.c.id, literal(Action.DEACTIVATE.value))
+        select(literal(kind), held.c.id, literal(Action.DEACTIVATE.value), literal(True))
         .where(held.c.source == source, held.c.status == "active")
         .where(~select(staged.c.id).where(staged.c.id == held.c.id).exists(), document.not_in(unreadable))
+    )
+
+
+def no_longer_stated(source: str) -> Select[Any]:
+    """(kind, id, action) of the active enrollments that their section stated earlier and, having come again, does not state any more.
+
+    A document is whole in itself, whatever the pull was: a Clever section that comes in an event lists all its people.
+    """
+    held, staged, section = ROSTER["enrollment"], STAGED["enrollment"], STAGED["section"]
+    unreadable = select(staged_unreadable.c.document_id)
+    return (
+        select(literal("enrollment"), held.c.id, literal(Action.DEACTIVATE.value))
+        .where(held.c.source == source, held.c.status == "active")
+        .where(held.c.document_id.in_(select(section.c.id)), held.c.document_id.not_in(unreadable))
+        .where(~select(staged.c.id).where(staged.c.id == held.c.id).exists())
     )
 
 
@@ -78,6 +103,11 @@ def active(kind: str, source: str) -> Select[Any]:
     """How many active records of the kind we hold."""
     held = ROSTER[kind]
     return select(func.count()).select_from(held).where(held.c.source == source, held.c.status == "active")
+
+
+def known(kind: str, source: str) -> Select[Any]:
+    """A row if we hold any record of the kind, active or not."""
+    return select(ROSTER[kind].c.id).where(ROSTER[kind].c.source == source).limit(1)
 
 
 def seen(kind: str) -> Select[Any]:
@@ -93,4 +123,120 @@ def unchanged(kind: str, source: str) -> Select[Any]:
         .select_from(staged)
         .join(held, _joined(kind, source))
         .where(staged.c.gone.is_(False), held.c.status == "active", ~differs(kind))
+    )
+
+
+# ── what the guard weighs ────────────────────────────────────────────────────────────────────────────
+
+
+def students(source: str, *, going: Action | None = None) -> Select[Any]:
+    """How many active users are students; with `going`, how many of those in the plan with that action."""
+    table = STAGED["user"] if going is Action.CREATE else ROSTER["user"]
+    query = select(func.count()).select_from(table).where(type_coerce(table.c.roles, Text).contains('"role":"student"'))
+    if table is ROSTER["user"]:
+        query = query.where(table.c.source == source, table.c.status == "active")
+    if going is not None:
+        query = query.where(table.c.id.in_(in_plan("user", going)))
+    return query
+
+
+def in_plan(kind: str, *actions: Action) -> Select[Any]:
+    """The ids in the plan of a kind with one of the actions."""
+    return select(planned.c.record_id).where(planned.c.kind == kind, planned.c.action.in_([action.value for action in actions]))
+
+
+def _lately(source: str, since: datetime) -> Select[Any]:
+    """The runs of the source that finished since, those that a person decided left out."""
+    return select(runs.c.id).where(runs.c.source == source, runs.c.finished_at >= since, runs.c.trigger.not_in(DECIDED))
+
+
+def deactivated_lately(kind: str, source: str, since: datetime, *columns: Any) -> Select[Any]:
+    """(columns…, count) of the records that runs deactivated since, and that are still inactive."""
+    held = ROSTER[kind]
+    decided = select(runs.c.id).where(runs.c.source == source, runs.c.trigger.in_(DECIDED))
+    return (
+        select(*columns, func.count())
+        .select_from(held)
+        .where(held.c.source == source, held.c.status == "inactive", held.c.deactivated_at >= since)
+        .where(held.c.changed_run.not_in(decided))
+        .group_by(*columns)
+    )
+
+
+def created_lately(kind: str, source: str, since: datetime) -> Select[Any]:
+    """How many active records runs created since, the first run that brought the kind left out."""
+    held = ROSTER[kind]
+    first = select(func.min(held.c.created_run)).where(held.c.source == source).scalar_subquery()
+    return (
+        select(func.count())
+        .select_from(held)
+        .where(held.c.source == source, held.c.status == "active")
+        .where(held.c.created_run.in_(_lately(source, since)), held.c.created_run > first)
+    )
+
+
+def updated_lately(kind: str, source: str, since: datetime) -> Select[Any]:
+    """How many records runs updated since."""
+    return select(func.count(distinct(changes.c.record_id))).where(
+        changes.c.source == source,
+        changes.c.kind == kind,
+        changes.c.action == Action.UPDATE.value,
+        changes.c.run.in_(_lately(source, since)),
+    )
+
+
+def schools(kind: str, source: str) -> Select[Any]:
+    """(school, active records, those that would go) of the schools that would lose any."""
+    held = ROSTER[kind]
+    school = held.c[SCHOOL[kind]]
+    going = planned.c.record_id
+    return (
+        select(school, func.count(), func.count(going))
+        .select_from(held)
+        .outerjoin(
+            planned,
+            and_(planned.c.kind == kind, planned.c.record_id == held.c.id, planned.c.action == Action.DEACTIVATE.value),
+        )
+        .where(held.c.source == source, held.c.status == "active", school.is_not(None))
+        .group_by(school)
+        .having(func.count(going) > 0)
+    )
+
+
+def lost_schools(source: str) -> Select[Any]:
+    """The orgs that would go although active users or sections are theirs."""
+    user, section = ROSTER["user"].c, ROSTER["section"].c
+    lives = or_(
+        select(user.id).where(user.source == source, user.status == "active", user.home_id == planned.c.record_id).exists(),
+        select(section.id).where(section.source == source, section.status == "active", section.school_id == planned.c.record_id).exists(),
+    )
+    return select(planned.c.record_id).where(planned.c.kind == "org", planned.c.action == Action.DEACTIVATE.value, lives)
+
+
+def undone(source: str) -> ColumnElement[bool]:
+    """Whether a planned change would do again what a person undid, nothing having changed the record since."""
+    later = changes.alias()
+    since = select(later.c.run).where(
+        later.c.source == source,
+        later.c.kind == planned.c.kind,
+        later.c.record_id == planned.c.record_id,
+        later.c.run > runs.c.settled_by,
+    )
+    again = or_(
+        changes.c.action == planned.c.action,
+        and_(changes.c.action == Action.CREATE.value, planned.c.action == Action.REACTIVATE.value),
+    )
+    return (
+        select(changes.c.run)
+        .join(runs, runs.c.id == changes.c.run)
+        .where(
+            changes.c.source == source,
+            changes.c.kind == planned.c.kind,
+            changes.c.record_id == planned.c.record_id,
+            runs.c.state == State.UNDONE.value,
+            again,
+            or_(planned.c.action != Action.UPDATE.value, changes.c.fields == planned.c.fields),
+            ~since.exists(),
+        )
+        .exists()
     )

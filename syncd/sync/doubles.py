@@ -11,20 +11,23 @@ from sqlalchemy import Connection, Row, Table, delete, func, insert, select
 from syncd.sync.staging import STAGED, staged_problems, staged_unreadable
 
 
-def settle(connection: Connection) -> None:
-    """Leave at most one staged row per kind and id; ids that can not be settled go to quarantine, their stored version stands."""
+def settle(connection: Connection, *, latest: bool = False) -> None:
+    """Leave at most one staged row per kind and id; ids that can not be settled go to quarantine, their stored version stands.
+
+    latest: the versions came in the order of time, as changes do: the last one is right when nothing else tells.
+    """
     with connection.begin():
         for table in STAGED.values():
-            _settle(connection, table)
+            _settle(connection, table, latest)
 
 
-def _settle(connection: Connection, table: Table) -> None:
+def _settle(connection: Connection, table: Table, latest: bool) -> None:
     twice = select(table.c.id).group_by(table.c.id).having(func.count() > 1)
     query = select(table).where(table.c.id.in_(twice)).order_by(table.c.id, table.c.row)
     drop: list[int] = []
     for record_id, group in groupby(connection.execute(query), key=lambda row: row.id):
         versions = list(group)
-        keep = _newest(versions)
+        keep = _newest(versions) or (versions[-1] if latest else None)
         drop += [row.row for row in versions if keep is None or row.row != keep.row]
         if keep is None:
             first = versions[0]

@@ -1,30 +1,32 @@
-"""Executes the comparison and writes the plan into the run's `planned` table: (kind, record id, action, what changes)."""
+"""Executes the comparison and writes the plan into the run's `planned` table: (kind, record id, action, what changes, what holds it)."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
 
 from syncd.roster.kinds import KINDS, PLURAL
 from syncd.store.columns import canonical
+from syncd.store.tables import ROSTER, SCHOOL
 from syncd.sync import compare
-from syncd.sync.plan import Action, Plan
+from syncd.sync.guard import Reason
+from syncd.sync.plan import Action, Plan, Recent, School
 from syncd.sync.stage import Staged
-from syncd.sync.staging import planned
+from syncd.sync.staging import STAGED, planned
 
 BATCH = 2_000
+DAY = timedelta(hours=24)
 _COLUMNS = ("kind", "record_id", "action")
+COMES = (Action.CREATE, Action.REACTIVATE, Action.REKEY)
 
 
-def draw_up(connection: Connection, source: str, staged: Staged) -> Plan:
+def draw_up(connection: Connection, source: str, staged: Staged) -> None:
     """Fill the `planned` table. Deactivations for absence only where the pull proves absence."""
-    active, seen = {}, {}
     with connection.begin():
         for kind in KINDS:
-            active[kind] = connection.execute(compare.active(kind, source)).scalar_one()
-            seen[kind] = connection.execute(compare.seen(kind)).scalar_one()
-            if active[kind] or seen[kind]:
-                _plan_kind(connection, kind, source, staged)
-        return Plan(_actions(connection), active, seen)
+            _plan_kind(connection, kind, source, staged)
+        if staged.incremental:
+            connection.execute(insert(planned).from_select(_COLUMNS, compare.no_longer_stated(source)))
 
 
 def _plan_kind(connection: Connection, kind: str, source: str, staged: Staged) -> None:
@@ -33,7 +35,10 @@ def _plan_kind(connection: Connection, kind: str, source: str, staged: Staged) -
     # Read whole before writing: a cursor may show rows that its own connection adds while it is open.
     for row in connection.execute(compare.changed(kind, source)).all():
         action = Action.REACTIVATE if row.status == "inactive" else Action.UPDATE
-        batch.append((kind, row.id, action.value, canonical(_difference(kind, row))))
+        difference = _difference(kind, row)
+        if action is Action.REACTIVATE:
+            difference["deactivated_at"] = [row.deactivated_at, None]
+        batch.append((kind, row.id, action.value, canonical(difference)))
     for start in range(0, len(batch), BATCH):
         connection.exec_driver_sql(
             "INSERT INTO planned (kind, record_id, action, fields) VALUES (?, ?, ?, ?)", batch[start : start + BATCH]
@@ -41,7 +46,7 @@ def _plan_kind(connection: Connection, kind: str, source: str, staged: Staged) -
     connection.execute(insert(planned).from_select(_COLUMNS, compare.said_gone(kind, source)))
     if staged.proves_absence(kind):
         gone = compare.missing(kind, source, staged.stating(kind))
-        connection.execute(insert(planned).from_select(_COLUMNS, gone))
+        connection.execute(insert(planned).from_select((*_COLUMNS, "missing"), gone))
 
 
 def _difference(kind: str, row: Row[Any]) -> dict[str, list[Any]]:
@@ -54,15 +59,124 @@ def _difference(kind: str, row: Row[Any]) -> dict[str, list[Any]]:
     }
 
 
+def weigh(connection: Connection, source: str, at: datetime, unconfirmed: dict[str, int] | None = None, *, whole: bool = True) -> Plan:
+    """The numbers of the plan. at: now; what went in the 24 hours before it counts too. whole: everything was asked for."""
+    since = at - DAY
+    active: dict[str, int] = {}
+    seen: dict[str, int] = {}
+    recent: dict[str, Recent] = {}
+    schools: dict[str, list[School]] = {}
+    known = set()
+    with connection.begin():
+        actions = _actions(connection)
+
+        def count(query: Any) -> int:
+            return int(connection.execute(query).scalar() or 0)
+
+        for kind in KINDS:
+            active[kind] = count(compare.active(kind, source))
+            seen[kind] = count(compare.seen(kind))
+            if connection.execute(compare.known(kind, source)).first():
+                known.add(kind)
+            planned_now = actions[kind]
+            recent[kind] = Recent(
+                created=count(compare.created_lately(kind, source, since)) if Action.CREATE in planned_now else 0,
+                updated=count(compare.updated_lately(kind, source, since)) if Action.UPDATE in planned_now else 0,
+                deactivated=count(compare.deactivated_lately(kind, source, since)) if Action.DEACTIVATE in planned_now else 0,
+            )
+            if kind in SCHOOL and Action.DEACTIVATE in planned_now:
+                schools[kind] = _schools(connection, kind, source, since)
+        lost = tuple(connection.execute(compare.lost_schools(source)).scalars()) if Action.DEACTIVATE in actions["org"] else ()
+        undone = select(planned.c.kind, planned.c.action, func.count()).where(compare.undone(source))
+        again = {
+            (kind, Action(action)): number for kind, action, number in connection.execute(undone.group_by(planned.c.kind, planned.c.action))
+        }
+    return Plan(actions, active, seen, frozenset(known), recent, schools, lost, unconfirmed or {}, again, whole)
+
+
+def _schools(connection: Connection, kind: str, source: str, since: datetime) -> list[School]:
+    column = ROSTER[kind].c[SCHOOL[kind]]
+    lately = {row[0]: int(row[1]) for row in connection.execute(compare.deactivated_lately(kind, source, since, column))}
+    return [School(org_id, held, going, lately.get(org_id, 0)) for org_id, held, going in connection.execute(compare.schools(kind, source))]
+
+
 def _actions(connection: Connection) -> dict[str, dict[Action, int]]:
-    query = select(planned.c.kind, planned.c.action, func.count()).group_by(planned.c.kind, planned.c.action)
+    query = select(planned.c.kind, planned.c.action, func.count()).where(planned.c.held.is_(None))
     actions: dict[str, dict[Action, int]] = {kind: {} for kind in PLURAL}
-    for kind, action, count in connection.execute(query):
+    for kind, action, count in connection.execute(query.group_by(planned.c.kind, planned.c.action)):
         actions[kind][Action(action)] = count
     return actions
 
 
-def withhold(connection: Connection, kind: str) -> None:
-    """Take a kind's deactivations out of the plan: a person has to look at them first."""
+def withhold(connection: Connection, source: str, reasons: list[Reason], *, everything: bool) -> list[Reason]:
+    """Mark what is held; gives back more reasons: for what depends on it, and, with `everything`, for the rest of the plan.
+
+    A new enrollment can not come before its user, and the enrollments of somebody who stays for now stay too.
+    """
     with connection.begin():
-        connection.execute(delete(planned).where(planned.c.kind == kind, planned.c.action == Action.DEACTIVATE.value))
+        for reason in reasons:
+            _hold(connection, reason.rule, _meant(source, reason))
+        if reasons:
+            _hold_dependents(connection, source)
+        if reasons and everything:
+            _hold(connection, "hold-all", planned.c.held.is_(None))
+        return _followed(connection, ("depends", "hold-all"))
+
+
+def _meant(source: str, reason: Reason) -> Any:
+    meant = and_(planned.c.kind == reason.kind, planned.c.action == reason.action.value)
+    if reason.rule == "undone":
+        return and_(meant, compare.undone(source))
+    if reason.org_id is not None:
+        held = ROSTER[reason.kind].c
+        school = held.id if reason.kind == "org" else held[SCHOOL[reason.kind]]
+        return and_(meant, planned.c.record_id.in_(select(held.id).where(held.source == source, school == reason.org_id)))
+    return meant
+
+
+def _hold(connection: Connection, rule: str, meant: Any) -> None:
+    connection.execute(update(planned).where(planned.c.held.is_(None), meant).values(held=rule))
+
+
+def _hold_dependents(connection: Connection, source: str) -> None:
+    for kind, field, other in (("section", "school_id", "org"), ("enrollment", "section_id", "section"), ("enrollment", "user_id", "user")):
+        inner = planned.alias()
+        new = select(inner.c.record_id).where(
+            inner.c.kind == other, inner.c.held.is_not(None), inner.c.action.in_([action.value for action in COMES])
+        )
+        staged, held = STAGED[kind].c, ROSTER[kind].c
+        coming = select(staged.id).where(staged[field].in_(new))
+        _hold(
+            connection,
+            "depends",
+            and_(
+                planned.c.kind == kind,
+                planned.c.action.in_([Action.CREATE.value, Action.REACTIVATE.value]),
+                planned.c.record_id.in_(coming),
+            ),
+        )
+        stays = select(func.coalesce(inner.c.old_id, inner.c.record_id)).where(
+            inner.c.kind == other,
+            inner.c.held.is_not(None),
+            or_(inner.c.action == Action.DEACTIVATE.value, inner.c.action == Action.REKEY.value),
+        )
+        going = select(held.id).where(held.source == source, held[field].in_(stays))
+        _hold(
+            connection,
+            "depends",
+            and_(planned.c.kind == kind, planned.c.action == Action.DEACTIVATE.value, planned.c.record_id.in_(going)),
+        )
+
+
+def planned_changes(connection: Connection, limit: int | None = None) -> list[tuple[str, str, str, dict[str, Any]]]:
+    """(kind, record id, action, fields) of the plan, what is held included, by kind and id."""
+    query = select(planned.c.kind, planned.c.record_id, planned.c.action, planned.c.fields).order_by(planned.c.kind, planned.c.record_id)
+    with connection.begin():
+        rows = connection.execute(query if limit is None else query.limit(limit)).all()
+    return [(row.kind, row.record_id, row.action, row.fields or {}) for row in rows]
+
+
+def _followed(connection: Connection, rules: tuple[str, ...]) -> list[Reason]:
+    query = select(planned.c.kind, planned.c.action, planned.c.held, func.count()).where(planned.c.held.in_(rules))
+    rows = connection.execute(query.group_by(planned.c.kind, planned.c.action, planned.c.held)).all()
+    return [Reason(kind, Action(action), rule, count, count) for kind, action, rule, count in rows]

@@ -6,26 +6,25 @@ A dry run is the same path stopped before apply. A run that fails anywhere leave
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
 from syncd.contract.connector import Connector, Context
-from syncd.errors import Stopped, SyncdError
-from syncd.report import Counts, Held, Mode, RunReport, State, Trigger, no_counts
-from syncd.roster.kinds import KINDS, PLURAL
-from syncd.settings.guard import Limit
+from syncd.errors import FullPullNeeded, NothingHeld, Stopped, SyncdError
+from syncd.report import Held, Mode, RunReport, State, Trigger, no_counts
+from syncd.roster.kinds import PLURAL
+from syncd.settings.guard import GuardSettings, QuietSettings
 from syncd.settings.source import Source
 from syncd.store import lease, runs
 from syncd.store.engine import Store, told
-from syncd.sync import assemble, compare, doubles, guard, planning, staging
+from syncd.sync import assemble, confirm, counting, doubles, guard, hold, planning, quality, rekey, staging, undo
 from syncd.sync.apply import apply
 from syncd.sync.journal import Journal
-from syncd.sync.plan import Action, Plan
+from syncd.sync.plan import Plan
 from syncd.sync.stage import Staged, doubts, stage
-from syncd.sync.staging import staged_problems
 
 log = structlog.get_logger()
 
@@ -44,33 +43,39 @@ class Step:
 class Order:
     """What is asked of a run.
 
-    source: its name. connect: makes its connector. max_deactivations, floor: the guard's limits. accept_removals: a person has looked
-    at the removals and wants them applied. dry_run: stop before apply.
+    source: its name. connect: makes its connector. limits, quiet, today: what the guard goes by; today is the day in the configuration's
+    time zone. mode: `incremental` asks for changes only, if that is possible. dry_run: stop before apply. approves: the run whose hold is
+    taken up, instead of pulling. undoes: the run to take back, with force even where later runs changed the same records.
     """
 
     source: str
     connect: Callable[[Context], Connector]
-    max_deactivations: Limit
-    floor: int
+    limits: GuardSettings = field(default_factory=GuardSettings)
+    quiet: QuietSettings | None = None
+    today: date = field(default_factory=lambda: datetime.now(UTC).date())
     mode: Mode = Mode.FULL
     trigger: Trigger = Trigger.MANUAL
     dry_run: bool = False
-    accept_removals: bool = False
+    approves: int | None = None
+    undoes: int | None = None
+    force: bool = False
     on_step: Callable[[Step], None] = field(default=lambda _step: None)
+    on_plan: Callable[[Connection], None] = field(default=lambda _connection: None)
 
     @classmethod
     def of(cls, source: Source, **options: Any) -> "Order":
         """The order for a configured source."""
-        limits = source.common.guard
-        return cls(source.name, source.connect, limits.max_deactivations, limits.floor, **options)
+        return cls(source.name, source.connect, source.common.guard, source.common.quiet, **options)
 
 
 def run(store: Store, order: Order, context: Context) -> RunReport:
     """Do one run and give its report; a failed one is a report too, with `state` failed and `error`.
 
-    Raises AlreadyRunning when the source is busy, and StoreError when not even the run's row can be written.
+    Raises AlreadyRunning when the source is busy, NothingHeld and CanNotUndo when there is nothing to approve or undo, and StoreError when
+    not even the run's row can be written.
     """
     with lease.hold(store, order.source):
+        _check(store, order)
         started = datetime.now(UTC)
         with store.write() as connection:
             number, epoch = runs.start(connection, order.source, mode=order.mode, trigger=order.trigger, at=started)
@@ -82,12 +87,39 @@ def run(store: Store, order: Order, context: Context) -> RunReport:
             state=State.RUNNING,
             started_at=started,
             counts=no_counts(),
+            settles=order.approves or order.undoes,
         )
         with (
             structlog.contextvars.bound_contextvars(run=number, source=order.source),
             Journal(store, order.source, number) as journal,
         ):
             return _guarded(store, order, context, report, epoch, journal)
+
+
+def reject(store: Store, source: str, number: int) -> None:
+    """Drop what a run held. Raises NothingHeld, and AlreadyRunning while a run of the source goes on."""
+    with lease.hold(store, source):
+        _check_held(store, number)
+        with store.write() as connection:
+            hold.settle(connection, number, source, State.REJECTED)
+
+
+def _check(store: Store, order: Order) -> None:
+    if order.approves is not None:
+        _check_held(store, order.approves)
+    if order.undoes is not None:
+        report = runs.get(store, order.undoes)
+        if report.state not in (State.APPLIED, State.HELD, State.REJECTED):
+            raise SyncdError(f"{order.source}: run {order.undoes} is {report.state}: there is nothing to undo.")
+        if not order.force:
+            with store.read() as connection:
+                undo.check(connection, order.source, order.undoes)
+
+
+def _check_held(store: Store, number: int) -> None:
+    report = runs.get(store, number)
+    if report.state != State.HELD:
+        raise NothingHeld(f"{report.source}: run {number} is {report.state}: it holds nothing.", advice="`syncd runs` shows which runs do.")
 
 
 def _guarded(store: Store, order: Order, context: Context, report: RunReport, epoch: int, journal: Journal) -> RunReport:
@@ -112,94 +144,136 @@ def _fail(store: Store, context: Context, report: RunReport, error: str) -> None
     report.state, report.error = State.FAILED, error
     report.finished_at = datetime.now(UTC)
     report.requests, report.bytes = context.traffic.requests, context.traffic.bytes
-    report.counts = no_counts()
+    report.counts, report.held, report.quality = no_counts(), [], {}
     log.error("run failed", error=error)
     with store.write() as connection:
         runs.finish(connection, report)
 
 
-def _steps(store: Store, order: Order, context: Context, report: RunReport, epoch: int, journal: Journal) -> None:
-    def tell(step: Step) -> None:
-        journal.progress({"step": step.name, "resource": step.resource, "documents": step.documents, "total": step.total})
-        order.on_step(step)
-        if context.stop.is_set():
-            raise Stopped(f"{order.source}: the run was asked to stop; nothing of it was applied.")
+class _Work:
+    """One run at work: what the steps share."""
 
-    connection = store.session()
-    connector = order.connect(context)
+    def __init__(self, store: Store, order: Order, context: Context, report: RunReport, journal: Journal) -> None:
+        self.store, self.order, self.context, self.report, self.journal = store, order, context, report, journal
+        self.connection = store.session()
+
+    def tell(self, step: Step) -> None:
+        """Say where the run stands. Raises Stopped when it is to stop."""
+        self.journal.progress({"step": step.name, "resource": step.resource, "documents": step.documents, "total": step.total})
+        self.order.on_step(step)
+        if self.context.stop.is_set():
+            raise Stopped(f"{self.order.source}: the run was asked to stop; nothing of it was applied.")
+
+
+def _steps(store: Store, order: Order, context: Context, report: RunReport, epoch: int, journal: Journal) -> None:
+    work = _Work(store, order, context, report, journal)
+    connection = work.connection
     try:
         with told(store):
             staging.create(connection)
-            staged = stage(
-                connector,
-                connection,
-                lambda resource, documents, total: tell(Step("fetching", resource, documents, total)),
-            )
-            report.requests, report.bytes = context.traffic.requests, context.traffic.bytes
-            report.doubts = list(doubts(staged))
-            for doubt in report.doubts:
-                log.warning("pull incomplete", error=doubt)
-            tell(Step("comparing"))
-            doubles.settle(connection)
-            assemble.assemble(connection, order.source, staged)
-            plan = planning.draw_up(connection, order.source, staged)
-            _count(connection, order.source, staged, plan, report)
-            _guard(connection, order, plan, report)
-            tell(Step("applying"))
+            pulled = None
+            if order.approves is None and order.undoes is None:
+                pulled = _pull(work)
+            else:
+                _take_back(work)
             report.finished_at = datetime.now(UTC)
+            order.on_plan(connection)
             if order.dry_run:
                 report.state = State.PLANNED
                 with store.write() as writer:
                     runs.finish(writer, report)
                 return
+            work.tell(Step("applying"))
             report.state = State.HELD if report.held else State.APPLIED
             connection.execution_options(immediate=True)
             with connection.begin():
-                apply(connection, report, epoch, staged, report.finished_at)
+                apply(connection, report, epoch, report.finished_at, pulled)
+                if order.approves is not None:
+                    hold.settle(connection, order.approves, order.source, State.APPLIED, by=report.run)
+                if order.undoes is not None:
+                    hold.settle(connection, order.undoes, order.source, State.UNDONE, by=report.run)
     finally:
-        connector.close()
         connection.close()
 
 
-def _count(connection: Connection, source: str, staged: Staged, plan: Plan, report: RunReport) -> None:
-    with connection.begin():
-        fatal = connection.execute(select(staged_problems.c.resource).where(staged_problems.c.fatal)).all()
-        for kind in KINDS:
-            stating = staged.stating(kind)[:1]
-            report.counts[PLURAL[kind]] = Counts(
-                seen=plan.seen[kind],
-                created=plan.count(kind, Action.CREATE),
-                updated=plan.count(kind, Action.UPDATE),
-                reactivated=plan.count(kind, Action.REACTIVATE),
-                deactivated=plan.count(kind, Action.DEACTIVATE),
-                unchanged=connection.execute(compare.unchanged(kind, source)).scalar_one(),
-                quarantined=0 if not stating else sum(_first_kind(staged, row.resource) == kind for row in fatal),
-            )
-    for kind in KINDS:
-        counts: dict[str, Any] = report.counts[PLURAL[kind]].model_dump()
-        log.info("compared", kind=kind, counts=counts)
+def _take_back(work: _Work) -> None:
+    """The plan of an approval or an undo: changes that are known already. A person asked for them, so that no guard stands before them."""
+    order, report, connection = work.order, work.report, work.connection
+    work.tell(Step("comparing"))
+    if order.approves is not None:
+        report.left_out = hold.take_up(connection, order.source, order.approves)
+    elif order.undoes is not None:
+        report.left_out = undo.draw_up(connection, order.source, order.undoes)
+    staging.index(connection)
+    plan = planning.weigh(connection, order.source, datetime.now(UTC))
+    counting.count(connection, plan, report)
 
 
-def _first_kind(staged: Staged, resource: str) -> str | None:
-    """The kind that a document of the resource is counted as: its first (a Clever section counts as a section)."""
-    return next((kinds.kinds[0] for kinds in staged.resources if kinds.name == resource and kinds.kinds), None)
+def _pull(work: _Work) -> Staged:
+    order, report, connection = work.order, work.report, work.connection
+    connector = order.connect(work.context)
+    try:
+        staged = _fetch(work, connector)
+        report.doubts = list(doubts(staged))
+        for doubt in report.doubts:
+            log.warning("pull incomplete", error=doubt)
+        work.tell(Step("comparing"))
+        doubles.settle(connection, latest=staged.incremental)
+        if staged.incremental:
+            quality.take_in_waiting(connection, order.source)
+        assemble.assemble(connection, order.source, staged)
+        quality.set_aside(connection, order.source, staged)
+        quality.look_over(connection, staged)
+        planning.draw_up(connection, order.source, staged)
+        work.tell(Step("confirming"))
+        confirmed = confirm.confirm(connection, connector, order.limits.confirm)
+        report.requests, report.bytes = work.context.traffic.requests, work.context.traffic.bytes
+    finally:
+        connector.close()
+    rekey.find(connection, order.source)
+    plan = planning.weigh(connection, order.source, datetime.now(UTC), confirmed.unasked, whole=not staged.incremental)
+    _guard(work, plan)
+    report.doubts += [f"{count} {PLURAL[kind]} could not be asked about" for kind, count in confirmed.untold.items() if count]
+    counting.count(connection, planning.weigh(connection, order.source, datetime.now(UTC)), report, staged, confirmed)
+    return staged
 
 
-def _guard(connection: Connection, order: Order, plan: Plan, report: RunReport) -> None:
-    if order.accept_removals:
-        return
-    for reason in guard.decide(plan, order.max_deactivations, order.floor):
-        plural = PLURAL[reason.kind]
-        planning.withhold(connection, reason.kind)
-        report.counts[plural].deactivated = 0
-        report.held.append(
-            Held(
-                kind=plural,
-                action=Action.DEACTIVATE,
-                rule=reason.rule,
-                count=reason.count,
-                of=reason.of,
-                limit=reason.limit,
-            )
+def _fetch(work: _Work, connector: Connector) -> Staged:
+    """Pull changes where that is asked for and possible, else everything."""
+    order, report, connection = work.order, work.report, work.connection
+
+    def on_page(resource: str, documents: int, total: int | None) -> None:
+        work.tell(Step("fetching", resource, documents, total))
+
+    if order.mode == Mode.INCREMENTAL and connector.abilities.incremental:
+        with work.store.read() as reader:
+            cursor = runs.cursor(reader, order.source)
+        if cursor is not None:
+            try:
+                return stage(connector, connection, on_page, cursor)
+            except FullPullNeeded as problem:
+                (log.info if problem.known else log.warning)("pulling everything", error=str(problem))
+                staging.empty(connection)
+    report.mode = Mode.FULL
+    return stage(connector, connection, on_page)
+
+
+def _guard(work: _Work, plan: Plan) -> None:
+    """Decide, mark what is held, and say so in the report."""
+    order, report, connection = work.order, work.report, work.connection
+    quiet = order.quiet is not None and order.quiet.covers(order.today)
+    reasons = guard.decide(plan, order.limits.limits, quiet=quiet, rekey=order.limits.rekey == "apply")
+    followed = planning.withhold(connection, order.source, reasons, everything=order.limits.when_held == "hold-all")
+    for reason in [*reasons, *followed]:
+        held = Held(
+            kind=PLURAL[reason.kind],
+            action=reason.action,
+            rule=reason.rule,
+            count=reason.count,
+            of=reason.of,
+            limit=reason.limit,
+            org_id=reason.org_id,
         )
+        counting.describe(connection, order.source, plan, held)
+        report.held.append(held)
         log.warning("held", kind=reason.kind, rule=reason.rule, count=reason.count, of=reason.of)

@@ -11,10 +11,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from syncd.contract.connector import Connector, Resource
-from syncd.contract.document import Document, Finished, Page
+from syncd.contract.document import Cursor, Document, Finished, Page
 from syncd.errors import BadAnswer
 from syncd.roster.kinds import KINDS, Record, fields
-from syncd.roster.user import UserPart
+from syncd.roster.user import User, UserPart
 from syncd.store.columns import canonical
 from syncd.store.tables import column_type
 from syncd.sync import staging
@@ -23,31 +23,38 @@ from syncd.sync.staging import Row
 
 @dataclass
 class Staged:
-    """What came. doubts: {resource: why what it does not list may not be taken for gone, or None}."""
+    """What came. doubts: {resource: why what it does not list may not be taken for gone, or None}. incremental: only what changed was
+    asked for, so that absence proves nothing. cursor: where the next pull of changes may start."""
 
     resources: tuple[Resource, ...]
+    incremental: bool = False
+    cursor: Cursor | None = None
     doubts: dict[str, str | None] = field(default_factory=dict)
     documents: dict[str, int] = field(default_factory=dict)
 
     def proves_absence(self, kind: str) -> bool:
         """Whether every resource that states this kind arrived whole (and there is one)."""
         stating = self.stating(kind)
-        return bool(stating) and all(name in self.doubts and self.doubts[name] is None for name in stating)
+        return not self.incremental and bool(stating) and all(name in self.doubts and self.doubts[name] is None for name in stating)
 
     def stating(self, kind: str) -> list[str]:
         """The resources whose documents state this kind."""
         return [resource.name for resource in self.resources if kind in resource.kinds]
 
 
-def stage(connector: Connector, connection: Connection, on_page: Callable[[str, int, int | None], None]) -> Staged:
-    """Pull everything into the staging tables. on_page(resource, documents so far, total or None) is called after each page.
+def stage(connector: Connector, connection: Connection, on_page: Callable[[str, int, int | None], None], cursor: Any = None) -> Staged:
+    """Pull everything, or with a cursor what changed, into the staging tables. on_page(resource, documents so far, total or None) is
+    called after each page.
 
     Raises SourceError or Stopped from the connector: then nothing that was staged may be used.
     """
-    staged = Staged(connector.resources())
+    staged = Staged(connector.resources(), incremental=cursor is not None)
     known = {resource.name for resource in staged.resources}
     nameless: set[str] = set()
-    for item in connector.pull():
+    for item in connector.pull() if cursor is None else connector.changes(cursor):
+        if isinstance(item, Cursor):
+            staged.cursor = item
+            continue
         if item.resource not in known:
             raise BadAnswer(f"the connector gave {item.resource}, which it does not declare.")
         if isinstance(item, Finished):
@@ -56,10 +63,10 @@ def stage(connector: Connector, connection: Connection, on_page: Callable[[str, 
         staged.documents[item.resource] = staged.documents.get(item.resource, 0) + len(item.documents)
         nameless |= _stage_page(connector, connection, item)
         on_page(item.resource, staged.documents[item.resource], item.total)
-    for resource in known - staged.doubts.keys():
+    for resource in () if staged.incremental else known - staged.doubts.keys():
         staged.doubts[resource] = f"{resource} did not come to its end"
     for resource in nameless:
-        staged.doubts[resource] = staged.doubts[resource] or (
+        staged.doubts[resource] = staged.doubts.get(resource) or (
             f"{resource} has documents without an id: nobody can say whose record they were"
         )
     staging.index(connection)
@@ -120,6 +127,8 @@ def _row(record: Record, document: Document) -> Row:
         values.append(value)
     values.append(canonical(record.extra) if record.extra else None)
     values.append(record.document_id)
+    if isinstance(record, User):
+        values.append(record.home_id())
     return tuple(values)
 
 

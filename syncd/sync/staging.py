@@ -24,6 +24,7 @@ def _staged(kind: str) -> Table:
         *(Column(name, column_type(kind, name)) for name in fields(kind)),
         Column("extra", JsonText),
         Column("document_id", Text),
+        *([Column("home_id", Text)] if kind == "user" else []),
         prefixes=["TEMPORARY"],
     )
 
@@ -66,6 +67,7 @@ staged_problems = Table(
     prefixes=["TEMPORARY"],
 )
 
+# old_id: of a rekey. missing: nobody said that the record is gone, it only did not come. held: the rule that holds it back.
 planned = Table(
     "planned",
     metadata,
@@ -73,14 +75,45 @@ planned = Table(
     Column("record_id", Text, primary_key=True),
     Column("action", Text, nullable=False),
     Column("fields", JsonText),
+    Column("old_id", Text),
+    Column("missing", Boolean, nullable=False, server_default="0"),
+    Column("held", Text),
     prefixes=["TEMPORARY"],
     sqlite_with_rowid=False,
+)
+
+
+# Enrollments that name somebody who is not there.
+staged_waiting = Table(
+    "staged_waiting",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("resource", Text, nullable=False),
+    Column("document_id", Text),
+    Column("record", JsonText, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+
+# Who might be the same person under another id, and by what.
+pairs = Table(
+    "pairs",
+    metadata,
+    Column("old_id", Text, primary_key=True),
+    Column("new_id", Text, primary_key=True),
+    prefixes=["TEMPORARY"],
 )
 
 
 def create(connection: Connection) -> None:
     """Make the run's own staging tables; they go with the connection."""
     with connection.begin():
+        metadata.create_all(connection, checkfirst=False)
+
+
+def empty(connection: Connection) -> None:
+    """Begin anew: what was staged so far is not to be used."""
+    with connection.begin():
+        metadata.drop_all(connection, checkfirst=False)
         metadata.create_all(connection, checkfirst=False)
 
 

@@ -10,7 +10,7 @@ from connectors.clever import CleverConnector
 from connectors.clever.settings import CleverSettings
 from syncd.contract.conformance import CANARY_NAME, Conformance, Pretend, canary
 from syncd.contract.connector import Context
-from syncd.contract.document import Document, Finished
+from syncd.contract.document import Document, Finished, Presence
 from syncd.errors import BadAnswer
 from syncd.secret import Secret
 
@@ -27,6 +27,10 @@ STUDENT = {
 def envelope(*records: dict[str, Any], following: str | None = None) -> dict[str, Any]:
     links = [{"rel": "self", "uri": "/v3.1/x"}, *([{"rel": "next", "uri": following}] if following else [])]
     return {"data": [{"data": record, "uri": "/v3.1/x"} for record in records], "links": links}
+
+
+def event(event_id: str, kind: str = "users.updated", **record: Any) -> dict[str, Any]:
+    return {"id": event_id, "type": kind, "created": "2026-11-01T00:00:00.000Z", "data": {"object": {**STUDENT, **record}}}
 
 
 class PretendClever(Pretend):
@@ -59,6 +63,18 @@ class PretendClever(Pretend):
             return "starting_after" not in request.params, "a later page"
 
         mock.get(f"{BASE}/users", json=envelope(STUDENT, following="/v3.1/users?starting_after=s1"), match=[first])
+        newest = responses.matchers.query_param_matcher({"ending_before": "last", "limit": 1})
+        mock.get(f"{BASE}/events", json=envelope(event("e1")), match=[newest])
+
+    def serve_one(self, mock: responses.RequestsMock, record_id: str, presence: Presence) -> None:
+        status = {Presence.FOUND: 200, Presence.GONE: 404, Presence.CANNOT_TELL: 403}[presence]
+        mock.get(f"{BASE}/users/{record_id}", json={"data": STUDENT}, status=status)
+
+    def serve_changes(self, mock: responses.RequestsMock) -> Any:
+        mock.get(f"{BASE}/events/e1", json={"data": event("e1")})
+        after = responses.matchers.query_param_matcher({"starting_after": "e1", "limit": 1000})
+        mock.get(f"{BASE}/events", json=envelope(event("e2"), event("e3")), match=[after])
+        return {"": "e1"}
 
 
 class TestConformance(Conformance):
@@ -71,7 +87,8 @@ def connector(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> CleverConnect
     monkeypatch.setenv("CANARY", "token")
     monkeypatch.setenv("CANARY_ID", "client")
     monkeypatch.setattr(Context, "wait", lambda _context, _seconds: None)
-    return CleverConnector(CleverSettings(**({"token": canary()} | settings)), Context("springfield"))
+    defaults = {"token": canary(), "events": False}
+    return CleverConnector(CleverSettings(**(defaults | settings)), Context("springfield"))
 
 
 def users(*records: dict[str, Any], monkeypatch: pytest.MonkeyPatch, **settings: Any) -> list[Any]:

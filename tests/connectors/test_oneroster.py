@@ -11,7 +11,7 @@ from connectors.oneroster import OneRosterConnector
 from connectors.oneroster.settings import OneRosterSettings
 from syncd.contract.conformance import CANARY_NAME, Conformance, Pretend, canary
 from syncd.contract.connector import Context
-from syncd.contract.document import Document, Finished, Reading
+from syncd.contract.document import Document, Finished, Presence, Reading
 
 BASE = "https://sis.example.org/ims/oneroster/v1p1"
 TOKEN_URL = "https://sis.example.org/oauth/token?appName=x"
@@ -66,6 +66,28 @@ class PretendOneRoster(Pretend):
         mock.post(TOKEN_URL, json={"access_token": "issued-token", "expires_in": 3600})
         for name in COLLECTIONS:
             mock.add_callback(responses.GET, f"{BASE}/{name}", callback=provider)
+
+    def serve_one(self, mock: responses.RequestsMock, record_id: str, presence: Presence) -> None:
+        status = "tobedeleted" if presence is Presence.GONE else "active"
+        code = 403 if presence is Presence.CANNOT_TELL else 200
+        mock.get(f"{BASE}/users/{record_id}", json={"user": {**STUDENT, "status": status}}, status=code)
+
+    def serve_changes(self, mock: responses.RequestsMock) -> Any:
+        for registered in list(mock.registered()):
+            if str(registered.url).startswith(BASE):
+                mock.remove(registered)
+        for name in COLLECTIONS:
+            mock.add_callback(responses.GET, f"{BASE}/{name}", callback=filtering)
+        return {"modified": "2026-08-21T09:00:00+00:00"}
+
+
+def filtering(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+    """A provider with one user who changed since; it insists on the filter, in UTC."""
+    name = str(request.url).split("?")[0].rsplit("/", 1)[1]
+    asked = request.params  # type: ignore[attr-defined]
+    assert asked["filter"] == "dateLastModified>='2026-08-20T09:00:00.000Z'"
+    changed = [STUDENT] if name == "users" and asked["offset"] == "0" else []
+    return 200, {}, msgspec.json.encode({name: changed})
 
 
 class TestConformance(Conformance):

@@ -12,11 +12,11 @@ from connectors.clever.settings import CleverSettings
 from connectors.oneroster import OneRosterConnector
 from connectors.oneroster.settings import OneRosterSettings
 from syncd.contract.connector import Connector, Context
-from syncd.report import RunReport
+from syncd.report import RunReport, Trigger
 from syncd.roster.kinds import PLURALS, SINGULAR
 from syncd.sandbox import Sandbox
 from syncd.secret import Secret
-from syncd.settings.guard import Limit
+from syncd.settings.guard import GuardSettings
 from syncd.store import Store, open_store, roster
 from syncd.sync.run import Order, run
 
@@ -32,11 +32,18 @@ class Synced:
         self.expected_as = "-".join(dialect.split("-")[:2])
         for name, value in (("T", sandbox.token), ("I", sandbox.client_id), ("S", sandbox.client_secret)):
             monkeypatch.setenv(name, value)
+        self.limits = GuardSettings()
         self.connect = _connect(sandbox, dialect, settings)
 
     def sync(self, stop: threading.Event | None = None, **options: Any) -> RunReport:
-        order = Order("springfield", self.connect, Limit(5, percent=True), 5, **options)
-        return run(self.store, order, Context("springfield", stop=stop or threading.Event()))
+        options.setdefault("limits", self.limits)
+        return run(self.store, Order("springfield", self.connect, **options), Context("springfield", stop=stop or threading.Event()))
+
+    def approve(self, number: int, **options: Any) -> RunReport:
+        return self.sync(approves=number, trigger=Trigger.APPROVE, **options)
+
+    def undo(self, number: int, **options: Any) -> RunReport:
+        return self.sync(undoes=number, trigger=Trigger.UNDO, **options)
 
     def everything(self) -> dict[str, list[dict[str, Any]]]:
         """All that the roster holds."""

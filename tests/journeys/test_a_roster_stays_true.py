@@ -9,7 +9,6 @@ import pytest
 from syncd.contract.connector import Context
 from syncd.errors import AlreadyRunning
 from syncd.sandbox import District, running
-from syncd.settings.guard import Limit
 from syncd.store import lease, roster, runs
 from syncd.sync.run import Order, run
 from tests.journeys.synced import DIALECTS, Synced
@@ -120,7 +119,7 @@ def test_a_run_that_is_asked_to_stop_applies_nothing(tmp_path: Path, monkeypatch
     with running(District.generate(students=60, seed=15)) as sandbox:
         source = Synced(sandbox, tmp_path, "clever-3.1", monkeypatch)
         stop = threading.Event()
-        order = Order("springfield", source.connect, Limit(5, percent=True), 5, on_step=lambda _step: stop.set())
+        order = Order("springfield", source.connect, on_step=lambda _step: stop.set())
         report = run(source.store, order, Context("springfield", stop=stop))
         assert report.state == "failed"
         assert report.error and "asked to stop" in report.error

@@ -1,0 +1,47 @@
+"""`syncd approve` and `syncd reject`: a person's answer to a run that holds something."""
+
+from typing import Annotated, Any
+
+import typer
+
+from syncd.cli.app import Json, app, console, notes, print_json, settings
+from syncd.cli.show import held_sentence, run_summary
+from syncd.cli.sync import EXIT, watched
+from syncd.report import State, Trigger
+from syncd.store import open_store, runs
+from syncd.sync.run import reject as drop
+
+Run = Annotated[int, typer.Argument(help="The number of the run that holds something.")]
+
+
+@app.command()
+def approve(
+    run: Run,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be applied, and apply nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Apply what a run held, as far as the roster still stands where it stood then."""
+    configured = settings()
+    store = open_store(configured.store_url)
+    held = runs.get(store, run)
+    options: dict[str, Any] = {"approves": run, "trigger": Trigger.APPROVE, "mode": held.mode, "dry_run": dry_run}
+    report = watched(store, configured.source(held.source), quietly=json, **options)
+    if json:
+        print_json(report)
+    else:
+        console.print(run_summary(report))
+    raise typer.Exit(EXIT.get(State(report.state), 0))
+
+
+@app.command()
+def reject(run: Run, json: Json = False) -> None:
+    """Drop what a run held. The next full pull looks again, and holds again what is still so."""
+    configured = settings()
+    store = open_store(configured.store_url)
+    held = runs.get(store, run)
+    drop(store, held.source, run)
+    if json:
+        print_json(runs.get(store, run))
+        return
+    for part in held.held:
+        notes.print(f"Dropped: {held_sentence(part)}", markup=False, highlight=False, soft_wrap=True)

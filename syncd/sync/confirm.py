@@ -1,0 +1,76 @@
+"""Look before you deactivate: records that are missing from a list may have slipped between its pages, so the source is asked for them.
+
+What answers is kept. When more are missing than may be asked about, some are asked, drawn by lot; if one of those is there after all,
+the list has holes, and nobody else is taken for gone on its word.
+"""
+
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy import Connection, delete, func, select
+
+from syncd.contract.connector import Connector
+from syncd.contract.document import Presence
+from syncd.roster.kinds import KINDS
+from syncd.sync.plan import Action
+from syncd.sync.staging import planned
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Confirmed:
+    """present, untold: {kind: how many answered; of how many the source could not tell}, all of whom stay. unasked: {kind: how many were
+    not asked about, although one that was is there}."""
+
+    present: dict[str, int] = field(default_factory=dict)
+    untold: dict[str, int] = field(default_factory=dict)
+    unasked: dict[str, int] = field(default_factory=dict)
+
+
+def confirm(connection: Connection, connector: Connector, most: int) -> Confirmed:
+    """Ask for the missing records of each kind, `most` at most, and take those that are there out of the plan.
+
+    Raises SourceError when the source is not to be reached: then the pull proves nothing.
+    """
+    found = Confirmed()
+    if not connector.abilities.one or not most:
+        return found
+    for kind in KINDS:
+        resources = [resource.name for resource in connector.resources() if resource.one and resource.kinds[:1] == (kind,)]
+        if resources:
+            _confirm(connection, connector, kind, resources, most, found)
+    return found
+
+
+def _confirm(connection: Connection, connector: Connector, kind: str, resources: list[str], most: int, found: Confirmed) -> None:
+    missing = (planned.c.kind == kind, planned.c.action == Action.DEACTIVATE.value, planned.c.missing.is_(True))
+    with connection.begin():
+        count = connection.execute(select(func.count()).select_from(planned).where(*missing)).scalar_one()
+        drawn = connection.execute(select(planned.c.record_id).where(*missing).order_by(func.random()).limit(most)).scalars().all()
+    if not drawn:
+        return
+    answers = {record_id: _ask(connector, resources, record_id) for record_id in drawn}
+    there = [record_id for record_id, answer in answers.items() if answer is Presence.FOUND]
+    untold = [record_id for record_id, answer in answers.items() if answer is Presence.CANNOT_TELL]
+    if len(untold) == len(drawn):
+        # A source that never tells can not be asked: then the complete list has to do, or nobody would ever leave.
+        log.warning("missing records could not be asked for", kind=kind, count=len(untold))
+        return
+    found.present[kind], found.untold[kind] = len(there), len(untold)
+    if (there or untold) and count > len(drawn):
+        found.unasked[kind] = count - len(drawn)
+    stays = there + untold
+    with connection.begin():
+        for start in range(0, len(stays), 500):
+            connection.execute(delete(planned).where(planned.c.kind == kind, planned.c.record_id.in_(stays[start : start + 500])))
+
+
+def _ask(connector: Connector, resources: list[str], record_id: str) -> Presence:
+    """Gone only when it is in none of the lists that could hold it (a Clever org is a district or a school)."""
+    answers = []
+    for resource in resources:
+        answers.append(connector.ask(resource, record_id))
+        if answers[-1] is Presence.FOUND:
+            return Presence.FOUND
+    return Presence.CANNOT_TELL if Presence.CANNOT_TELL in answers else Presence.GONE

@@ -1,0 +1,72 @@
+"""A run backwards: what it created becomes inactive, what it changed is as it was, who it took away is back. As a new run, with a log of
+its own; nothing is ever struck from the record."""
+
+from typing import Any
+
+from sqlalchemy import Connection, func, select
+
+from syncd.errors import CanNotUndo
+from syncd.store.tables import ROSTER, changes
+from syncd.sync import compare
+from syncd.sync.plan import Action
+from syncd.sync.restage import Restaged, restage
+
+SHOWN = 20
+
+
+def check(connection: Connection, source: str, run: int) -> None:
+    """Refuse when later runs changed the same records. Raises CanNotUndo with the first of them."""
+    mine, later = changes.alias("mine"), changes.alias("later")
+    query = (
+        select(mine.c.kind, mine.c.record_id, func.min(later.c.run))
+        .join(later, (later.c.source == source) & (later.c.kind == mine.c.kind) & (later.c.record_id == mine.c.record_id))
+        .where(mine.c.source == source, mine.c.run == run, later.c.run > run)
+        .group_by(mine.c.kind, mine.c.record_id)
+        .order_by(mine.c.kind, mine.c.record_id)
+    )
+    count = connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+    if count:
+        first = tuple((kind, record_id, later_run) for kind, record_id, later_run in connection.execute(query.limit(SHOWN)))
+        named = ", ".join(f"{kind} {record_id} (run {later_run})" for kind, record_id, later_run in first)
+        more = f" and {count - len(first)} more" if count > len(first) else ""
+        raise CanNotUndo(
+            f"{source}: run {run} can not be undone: later runs changed {count} of the same records: {named}{more}.",
+            advice="Undo those runs first, or use --force to put back what this run changed all the same.",
+            conflicts=first,
+        )
+
+
+def draw_up(connection: Connection, source: str, run: int) -> int:
+    """Stage and plan the way back; gives back how many changes are left out, because they do not stand any more."""
+    left_out = 0
+    with connection.begin():
+        for kind, roster in ROSTER.items():
+            query = (
+                select(changes, roster.c.status, *(roster.c[name].label(f"now_{name}") for name in compare.content(kind)))
+                .outerjoin(roster, (roster.c.source == source) & (roster.c.id == changes.c.record_id))
+                .where(changes.c.source == source, changes.c.run == run, changes.c.kind == kind)
+                .order_by(changes.c.record_id)
+            )
+            back = [_back(row) for row in connection.execute(query).all()]
+            restage(connection, source, kind, [change for change in back if change is not None])
+            left_out += back.count(None)
+    return left_out
+
+
+def _back(row: Any) -> Restaged | None:
+    """The change that takes one back; None when the record is not where that change left it."""
+    old = {name: before for name, (before, _) in (row.fields or {}).items() if name not in ("id", "deactivated_at")}
+    fields = {name: [row._mapping[f"now_{name}"], before] for name, before in old.items() if row._mapping[f"now_{name}"] != before}
+    match row.action, row.status:
+        case Action.CREATE.value, "active":
+            return Restaged(row.record_id, Action.DEACTIVATE.value, None, None, None)
+        case Action.REACTIVATE.value, "active":
+            return Restaged(row.record_id, Action.DEACTIVATE.value, fields or None, None, old)
+        case Action.UPDATE.value, "active" if fields:
+            return Restaged(row.record_id, Action.UPDATE.value, fields, None, old)
+        case Action.DEACTIVATE.value, "inactive":
+            return Restaged(row.record_id, Action.REACTIVATE.value, fields | {"deactivated_at": [None, None]}, None, old)
+        case Action.REKEY.value, "active" | "inactive":
+            new_id, old_id = row.fields["id"]
+            return Restaged(new_id, Action.REKEY.value, {"id": [old_id, new_id], **fields}, old_id, old)
+    return None
