@@ -2,7 +2,9 @@
 
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote, urlsplit
 
+import requests
 import typer
 
 from syncd.cli.app import app, console
@@ -12,6 +14,7 @@ from syncd.sandbox import serve as serve_district
 from syncd.settings.schedule import Schedule
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+USUAL = "http://127.0.0.1:8810"
 
 
 @app.command()
@@ -32,6 +35,33 @@ def sandbox(
     serve_district(district, host=host, port=port, day_every=_seconds(day_every), on_ready=_told)
 
 
+@app.command()
+def rehearse(
+    what: Annotated[str, typer.Argument(help="`day`, or a scenario.")] = "",
+    listed: Annotated[bool, typer.Option("--list", help="What can happen.")] = False,
+    at: Annotated[str, typer.Option(help="Where the sandbox is served.")] = USUAL,
+) -> None:
+    """Let something happen at a sandbox that is being served: a school day, a mass removal, a SIS migration."""
+    if urlsplit(at).hostname not in LOOPBACK:
+        raise ConfigError("a sandbox is served on this very machine only.")
+    try:
+        if listed or not what:
+            found = requests.get(f"{at}/_sandbox/scenarios", timeout=30).json()["scenarios"]
+            for name, told in {"day": "A school day passes.", **found}.items():
+                console.print(f"{name:<16} {told}", markup=False, highlight=False)
+            return
+        path = "day" if what == "day" else f"scenarios/{quote(what, safe='')}"
+        answer = requests.post(f"{at}/_sandbox/{path}", timeout=300)
+        body = answer.json()
+    except (requests.RequestException, KeyError, ValueError):
+        raise ConfigError(f"no sandbox is served at {at}. Start one with `syncd sandbox`.") from None
+    if answer.status_code != 200:
+        raise ConfigError(f"{body.get('message')}")
+    happened = body["happened"]
+    told = happened if isinstance(happened, str) else ", ".join(f"{count} {kind}" for kind, count in happened.items())
+    console.print(f"Happened: {told}.", markup=False, highlight=False)
+
+
 def _seconds(text: str | None) -> float | None:
     if text is None:
         return None
@@ -43,6 +73,7 @@ def _seconds(text: str | None) -> float | None:
 
 
 def _told(served: Sandbox) -> None:
+    at = "" if served.url == USUAL else f" --at {served.url}"
     console.print(
         f"""A pretend district is served at {served.url} (Ctrl-C ends it). Its keys are no secrets:
 
@@ -61,7 +92,8 @@ token_url     = "{served.token_url}"
 client_id     = {{ env = "SANDBOX_ID" }}
 client_secret = {{ env = "SANDBOX_SECRET" }}
 
-A school day passes with:  curl -X POST {served.url}/_sandbox/day -d '{{"days": 1}}'""",
+A school day passes with:  syncd rehearse day{at}
+What else can happen:      syncd rehearse --list{at}""",
         markup=False,
         highlight=False,
         soft_wrap=True,

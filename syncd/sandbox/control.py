@@ -27,6 +27,7 @@ from syncd.sandbox.expected import expected
 from syncd.sandbox.faults import Faults, fault
 from syncd.sandbox.habits import Habits
 from syncd.sandbox.oauth import Access
+from syncd.sandbox.scenarios import SCENARIOS, rehearse
 
 OURS = {"id", "clever_id", "clever_facet", "clever_more", "created", "modified", "clever_modified", "left_on"}
 DAYS = {"first_day", "last_day", "birth_date"}
@@ -105,6 +106,10 @@ class Controls:
     def day(self, days: int = 1) -> dict[str, int]:
         """Let school days pass; counts what happened. Raises ValueError for a negative number."""
         return live(self.district, days)
+
+    def rehearse(self, name: str) -> None:
+        """Let a scenario happen (`scenarios.py`). Raises ValueError for an unknown one."""
+        rehearse(name, self.district, self.faults)
 
     def put(self, kind: str, fields: dict[str, Any]) -> Any:
         """Add a record, or change the given fields of the one with that `id` (a removed one comes back).
@@ -223,6 +228,13 @@ def routes(controls: Controls) -> list[Route]:
             raise ValueError("days is a whole number")
         return {"happened": controls.day(days), "day": controls.district.day}
 
+    async def scenarios(_: Request) -> Any:
+        return {"scenarios": {name: (function.__doc__ or "").strip() for name, function in SCENARIOS.items()}}
+
+    async def happen(request: Request) -> Any:
+        controls.rehearse(request.path_params["name"])
+        return {"happened": request.path_params["name"], "counts": controls.state()["counts"]}
+
     async def put(request: Request) -> Any:
         record = controls.put(request.path_params["kind"], await _body(request))
         return {"record": msgspec.to_builtins(record)}
@@ -273,6 +285,8 @@ def routes(controls: Controls) -> list[Route]:
     return [
         _route("/_sandbox/state", "GET", state),
         _route("/_sandbox/day", "POST", day),
+        _route("/_sandbox/scenarios", "GET", scenarios),
+        _route("/_sandbox/scenarios/{name}", "POST", happen),
         _route("/_sandbox/records/{kind}", "POST", put),
         _route("/_sandbox/records/{kind}/{id:path}", "GET", get),
         _route("/_sandbox/records/{kind}/{id:path}", "DELETE", delete),

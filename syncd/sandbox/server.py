@@ -53,6 +53,10 @@ class Sandbox:
         """Let school days pass; counts what happened."""
         return self._controls.day(days)
 
+    def rehearse(self, name: str) -> None:
+        """Let a scenario happen (`scenarios.py`). Raises ValueError for an unknown one."""
+        self._controls.rehearse(name)
+
     def put(self, kind: str, **fields: Any) -> Any:
         """Add a record or change one; returns it. Raises ValueError when the fields make none."""
         return self._controls.put(kind, fields)

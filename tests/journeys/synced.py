@@ -19,6 +19,7 @@ from syncd.secret import Secret
 from syncd.settings.guard import GuardSettings
 from syncd.store import Store, open_store, roster
 from syncd.sync.run import Order, run
+from syncd.sync.run import reject as drop
 
 DIALECTS = ("clever-3.0", "clever-3.1", "oneroster-1.1-oauth1", "oneroster-1.1-sha1", "oneroster-1.1-oauth2", "oneroster-1.2-oauth2")
 
@@ -44,6 +45,9 @@ class Synced:
 
     def undo(self, number: int, **options: Any) -> RunReport:
         return self.sync(undoes=number, trigger=Trigger.UNDO, **options)
+
+    def reject(self, number: int) -> None:
+        drop(self.store, "springfield", number)
 
     def everything(self) -> dict[str, list[dict[str, Any]]]:
         """All that the roster holds."""
