@@ -43,6 +43,8 @@ WHY = {
     "unconfirmed": "others that were missing answered when they were asked for, so the list has holes",
     "undone": "a person undid just that",
     "rekey": "the same people came under new ids",
+    "same-person": "each could be one of several who come or go",
+    "another-person": "under the same id they would become somebody else",
     "depends": "they depend on what is held",
     "hold-all": "this source holds everything when anything is held",
 }

@@ -274,14 +274,15 @@ class District:
     # -- beginnings ------------------------------------------------------------------------------------------
 
     @classmethod
-    def generate(cls, *, students: int = 1000, seed: int = 1, year: int = 2026) -> District:
+    def generate(cls, *, students: int = 1000, seed: int = 1, year: int = 2026, schools: int | None = None) -> District:
         """A believable district of about so many students; the same numbers always give the same district.
 
-        year: the calendar year in which the school year begins. Raises ValueError when students is below 1.
+        year: the calendar year in which the school year begins. schools: how many, if not one for about 600
+        students. Raises ValueError when students is below 1.
         """
         from syncd.sandbox.generate import generate
 
-        return generate(students=students, seed=seed, year=year)
+        return generate(students=students, seed=seed, year=year, school_count=schools)
 
     @classmethod
     def load(cls, folder: Any, *, seed: int = 1) -> District:

@@ -205,6 +205,9 @@ def _edit(found: Fault, raw: bytes, headers: Headers, target: str) -> tuple[byte
     if found.effect == "lose":
         records = body[lists[0]]
         body[lists[0]] = [] if found.records is None else records[: max(0, len(records) - found.records)]
+        if found.records is None:
+            # Whoever loses everything counts nothing, too.
+            headers = [(name, b"0" if name.lower() == b"x-total-count" else value) for name, value in headers]
     else:
 
         def lead(uri: str) -> str:

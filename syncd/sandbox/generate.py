@@ -40,13 +40,13 @@ class _School:
     teachers: list[User] = field(default_factory=list)
 
 
-def generate(*, students: int, seed: int, year: int) -> District:
-    """A district of `students` students. Raises ValueError for fewer than one."""
+def generate(*, students: int, seed: int, year: int, school_count: int | None = None) -> District:
+    """A district of `students` students, and of so many schools as they need unless it is told. Raises ValueError for fewer than one."""
     if students < 1:
         raise ValueError(f"a district needs at least 1 student, not {students}")
     chance = random.Random(f"{seed}:{students}:{year}")
     district = District(seed=seed, first_day=_monday(date(year, 8, 15)))
-    top, schools = _orgs(district, chance, students)
+    top, schools = _orgs(district, chance, school_count or max(1, round(students / STUDENTS_PER_SCHOOL)))
     semesters = _terms(district, year)
     leavers = students // 500 + 1 if students >= 20 else 0
     for number in range(students + leavers):
@@ -200,7 +200,7 @@ def _monday(day: date) -> date:
     return day + timedelta(days=-day.weekday() % 7)
 
 
-def _orgs(district: District, chance: random.Random, students: int) -> tuple[Org, list[_School]]:
+def _orgs(district: District, chance: random.Random, school_count: int) -> tuple[Org, list[_School]]:
     top = Org(
         id="",
         name=f"{chance.choice(names.DISTRICTS)} Unified School District",
@@ -212,7 +212,7 @@ def _orgs(district: District, chance: random.Random, students: int) -> tuple[Org
     district.put("orgs", top)
     schools: list[_School] = []
     taken: set[str] = set()
-    for number, (level, grades) in enumerate(_levels(max(1, round(students / STUDENTS_PER_SCHOOL)))):
+    for number, (level, grades) in enumerate(_levels(school_count)):
         name = f"{chance.choice(names.PLACES)} {chance.choice(names.ENDINGS)}"
         while name in taken:
             name = f"{chance.choice(names.PLACES)} {chance.choice(names.PLACES)} {chance.choice(names.ENDINGS)}"

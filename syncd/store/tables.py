@@ -128,8 +128,9 @@ changes = Table(
     sqlite_with_rowid=False,
 )
 
-# What a run would have changed and held instead, until a person answers or a newer full pull supersedes it. record: the whole record of
-# a creation or rekey. seen_run: the run that had last changed the record when it was held; a later one means that the roster moved on.
+# What a run would have changed and held instead, until a person answers or a newer pull supersedes it. record: the whole record of a
+# creation or rekey. seen_run: the run that had last changed the record when it was held; a later one means that the roster moved on, and 0
+# that a later pull brought the record again.
 held_changes = Table(
     "held_changes",
     metadata,

@@ -36,8 +36,7 @@ def apply(connection: Connection, report: RunReport, epoch: int, at: datetime, p
         _keep_waiting(connection, report.source)
         _quarantine(connection, report)
         _move_cursor(connection, report.source, pulled)
-        if not pulled.incremental:
-            hold.supersede(connection, report)
+        hold.supersede(connection, report, whole=not pulled.incremental)
     runs.finish(connection, report)
 
 

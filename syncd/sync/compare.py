@@ -5,7 +5,7 @@ that memory does not grow with the district; the functions here return statement
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Text, and_, distinct, func, literal, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Row, Select, Text, and_, distinct, func, literal, or_, select, type_coerce
 
 from syncd.report import State, Trigger
 from syncd.roster.kinds import fields
@@ -35,6 +35,24 @@ def differs(kind: str) -> ColumnElement[bool]:
     """Whether any content column of the staged record differs from the roster's, NULLs being equal."""
     staged, held = STAGED[kind].c, ROSTER[kind].c
     return or_(*(held[name].is_distinct_from(staged[name]) for name in content(kind)))
+
+
+def difference(kind: str, row: Row[Any]) -> dict[str, list[Any]]:
+    """{field: [old, new]} of the fields that differ, out of a row with `old_` and `new_` columns."""
+    values = row._mapping
+    return {
+        name: [values[f"old_{name}"], values[f"new_{name}"]] for name in content(kind) if values[f"old_{name}"] != values[f"new_{name}"]
+    }
+
+
+def another_person(old: Any, new: Any) -> ColumnElement[bool]:
+    """Whether two users' columns plainly tell two people: both names differ, and no birth date or state id that says otherwise."""
+
+    def unlike(name: str) -> ColumnElement[bool]:
+        return func.coalesce(func.lower(old[name]) != func.lower(new[name]), literal(False))
+
+    same = or_(old.birth_date == new.birth_date, old.state_id == new.state_id)
+    return and_(unlike("given_name"), unlike("family_name"), ~func.coalesce(same, literal(False)))
 
 
 def created(kind: str, source: str) -> Select[Any]:
@@ -129,14 +147,14 @@ def unchanged(kind: str, source: str) -> Select[Any]:
 # ── what the guard weighs ────────────────────────────────────────────────────────────────────────────
 
 
-def students(source: str, *, going: Action | None = None) -> Select[Any]:
-    """How many active users are students; with `going`, how many of those in the plan with that action."""
+def students(source: str, *, going: Action | None = None, rule: str | None = None) -> Select[Any]:
+    """How many active users are students; with `going`, how many of those in the plan with that action that a rule holds."""
     table = STAGED["user"] if going is Action.CREATE else ROSTER["user"]
     query = select(func.count()).select_from(table).where(type_coerce(table.c.roles, Text).contains('"role":"student"'))
     if table is ROSTER["user"]:
         query = query.where(table.c.source == source, table.c.status == "active")
     if going is not None:
-        query = query.where(table.c.id.in_(in_plan("user", going)))
+        query = query.where(table.c.id.in_(in_plan("user", going).where(planned.c.held == rule)))
     return query
 
 
@@ -213,14 +231,28 @@ def lost_schools(source: str) -> Select[Any]:
     return select(planned.c.record_id).where(planned.c.kind == "org", planned.c.action == Action.DEACTIVATE.value, lives)
 
 
+def renamed(source: str) -> ColumnElement[bool]:
+    """Whether a planned change would make another person of a user: both names and the student number differ. An id was given anew."""
+    old, new = ROSTER["user"], STAGED["user"]
+    return and_(
+        planned.c.kind == "user",
+        planned.c.action.in_((Action.UPDATE.value, Action.REACTIVATE.value)),
+        select(old.c.id)
+        .join(new, new.c.id == old.c.id)
+        .where(old.c.source == source, old.c.id == planned.c.record_id)
+        .where(old.c.student_number != new.c.student_number, another_person(old.c, new.c))
+        .correlate(planned)
+        .exists(),
+    )
+
+
 def undone(source: str) -> ColumnElement[bool]:
     """Whether a planned change would do again what a person undid, nothing having changed the record since."""
-    later = changes.alias()
+    later = changes.alias("later")
+    taken_back = select(runs.c.id).where(runs.c.source == source, runs.c.state == State.UNDONE.value)
+    by = select(runs.c.settled_by).where(runs.c.id == changes.c.run).correlate(changes).scalar_subquery()
     since = select(later.c.run).where(
-        later.c.source == source,
-        later.c.kind == planned.c.kind,
-        later.c.record_id == planned.c.record_id,
-        later.c.run > runs.c.settled_by,
+        later.c.source == source, later.c.kind == changes.c.kind, later.c.record_id == changes.c.record_id, later.c.run > by
     )
     again = or_(
         changes.c.action == planned.c.action,
@@ -228,15 +260,15 @@ def undone(source: str) -> ColumnElement[bool]:
     )
     return (
         select(changes.c.run)
-        .join(runs, runs.c.id == changes.c.run)
         .where(
             changes.c.source == source,
+            changes.c.run.in_(taken_back),
             changes.c.kind == planned.c.kind,
             changes.c.record_id == planned.c.record_id,
-            runs.c.state == State.UNDONE.value,
             again,
             or_(planned.c.action != Action.UPDATE.value, changes.c.fields == planned.c.fields),
-            ~since.exists(),
+            ~since.correlate(changes).exists(),
         )
+        .correlate(planned)
         .exists()
     )

@@ -61,19 +61,19 @@ def describe(connection: Connection, source: str, plan: Plan, held: Held) -> Non
     kind, action = SINGULAR[held.kind], Action(held.action)
     with connection.begin():
         if kind == "user" and action in (Action.DEACTIVATE, Action.UPDATE, Action.CREATE) and held.org_id is None:
-            held.students = int(connection.execute(compare.students(source, going=action)).scalar() or 0)
+            held.students = int(connection.execute(compare.students(source, going=action, rule=held.rule)).scalar() or 0)
             held.students_of = int(connection.execute(compare.students(source)).scalar() or 0)
         if held.org_id is not None:
             held.org_count = held.count
-        elif action is Action.DEACTIVATE and plan.schools.get(kind):
+        elif plan.schools.get(kind) and held.count == plan.count(kind, Action.DEACTIVATE) and action is Action.DEACTIVATE:
             most = max(plan.schools[kind], key=lambda school: school.deactivated)
             held.org_id = most.org_id
-            held.org_count = _students_at(connection, source, most.org_id) if held.students else most.deactivated
+            held.org_count = _students_at(connection, source, most.org_id, held.rule) if held.students else most.deactivated
         if held.org_id is not None:
             org = ROSTER["org"].c
             held.org_name = connection.execute(select(org.name).where(org.source == source, org.id == held.org_id)).scalar()
 
 
-def _students_at(connection: Connection, source: str, org_id: str) -> int:
-    going = compare.students(source, going=Action.DEACTIVATE).where(ROSTER["user"].c[SCHOOL["user"]] == org_id)
+def _students_at(connection: Connection, source: str, org_id: str, rule: str) -> int:
+    going = compare.students(source, going=Action.DEACTIVATE, rule=rule).where(ROSTER["user"].c[SCHOOL["user"]] == org_id)
     return int(connection.execute(going).scalar() or 0)

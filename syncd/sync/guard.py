@@ -12,8 +12,8 @@ from syncd.sync.plan import Action, Plan, Recent
 class Reason:
     """Why changes are held: the rule, what it looked at, and the limit.
 
-    Held are all changes of this kind and action; with org_id only those at that school; by the rule `undone` only those that a person
-    undid before.
+    Held are all changes of this kind and action; with org_id only those at that school; by the rules `undone`, `same-person` and
+    `another-person` only those that the rule is about.
     """
 
     kind: str
@@ -52,6 +52,11 @@ def _decide(plan: Plan, kind: str, limit: Limits, quiet: bool, rekey: bool) -> I
     for (of_kind, action), count in plan.undone.items():
         if of_kind == kind:
             yield Reason(kind, action, "undone", count, active)
+    if kind == "user":
+        for action, count in plan.doubted.items():
+            yield Reason(kind, action, "same-person", count, active)
+        for action, count in plan.renamed.items():
+            yield Reason(kind, action, "another-person", count, active)
 
 
 def _deactivations(plan: Plan, kind: str, limit: Limits, recent: Recent, quiet: bool) -> list[Reason]:

@@ -4,11 +4,13 @@ An approval is a run of its own. It takes up what was held if the roster still s
 since nobody who looked at the hold could know of it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from syncd.errors import NothingHeld
 from syncd.report import RunReport, State
 from syncd.store.tables import ROSTER, held_changes, runs
 from syncd.sync import compare
@@ -17,6 +19,8 @@ from syncd.sync.restage import Restaged, restage
 from syncd.sync.staging import STAGED, planned
 
 BATCH = 1_000
+# Instead of the run that last changed the record: no run has this number.
+OUT_OF_DATE = 0
 WHOLE = (Action.CREATE.value, Action.REKEY.value)
 
 
@@ -56,13 +60,39 @@ def _held_id() -> Any:
     return func.coalesce(planned.c.old_id, planned.c.record_id)
 
 
-def take_up(connection: Connection, source: str, run: int) -> int:
-    """Stage and plan what a run held; gives back how many changes are left out because the roster has moved on."""
+def check_pairs(connection: Connection, source: str, run: int, same: Mapping[str, str]) -> None:
+    """Raises NothingHeld unless the run holds, of each pair, that the old one goes and the new one comes."""
+    for old_id, new_id in same.items():
+        for record_id, action in ((old_id, Action.DEACTIVATE), (new_id, Action.CREATE)):
+            held = select(held_changes.c.run).where(
+                held_changes.c.source == source,
+                held_changes.c.run == run,
+                held_changes.c.kind == "user",
+                held_changes.c.record_id == record_id,
+                held_changes.c.action == action.value,
+            )
+            if connection.execute(held).first() is None:
+                verb = "goes" if action is Action.DEACTIVATE else "comes"
+                raise NothingHeld(
+                    f"{source}: run {run} does not hold that user {record_id} {verb}.",
+                    advice=f"`syncd runs show {run} --changes` lists what it holds; a pair is OLD=NEW.",
+                )
+
+
+def take_up(connection: Connection, source: str, run: int, same: Mapping[str, str]) -> int:
+    """Stage and plan what a run held; gives back how many changes are left out because the roster has moved on.
+
+    same: {old id: new id} of users whom a person knows to be the same: each such pair becomes one rekey.
+    """
     left_out = 0
     with connection.begin():
         for kind in ROSTER:
             changes: list[Restaged] = []
             for row in _held(connection, source, run, kind):
+                if kind == "user" and row.record_id in same and row.action == Action.DEACTIVATE.value:
+                    continue
+                if kind == "user" and row.record_id in same.values() and row.action == Action.CREATE.value:
+                    row = _paired(connection, source, row, next(old for old, new in same.items() if new == row.record_id))
                 if _moved_on(connection, source, kind, row):
                     left_out += 1
                     continue
@@ -78,6 +108,33 @@ def take_up(connection: Connection, source: str, run: int) -> int:
 def _held(connection: Connection, source: str, run: int, kind: str) -> Iterator[Any]:
     query = select(held_changes).where(held_changes.c.source == source, held_changes.c.run == run, held_changes.c.kind == kind)
     yield from connection.execute(query.order_by(held_changes.c.record_id)).all()
+
+
+def _paired(connection: Connection, source: str, row: Any, old_id: str) -> "_Held":
+    """A held creation as the rekey of the user with the old id."""
+    roster = ROSTER["user"]
+    leaves = select(held_changes.c.seen_run).where(
+        held_changes.c.source == source,
+        held_changes.c.run == row.run,
+        held_changes.c.kind == "user",
+        held_changes.c.record_id == old_id,
+    )
+    before = connection.execute(select(roster).where(roster.c.source == source, roster.c.id == old_id)).one()._mapping
+    fields = {name: [before[name], row.record[name]] for name in compare.content("user") if before[name] != row.record[name]}
+    seen_run = connection.execute(leaves).scalar_one()
+    return _Held(row.record_id, Action.REKEY.value, {"id": [old_id, row.record_id], **fields}, old_id, row.record, seen_run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """One held change, as `held_changes` keeps it."""
+
+    record_id: str
+    action: str
+    fields: dict[str, Any] | None
+    old_id: str | None
+    record: dict[str, Any] | None
+    seen_run: int | None
 
 
 def _moved_on(connection: Connection, source: str, kind: str, row: Any) -> bool:
@@ -96,8 +153,14 @@ def settle(connection: Connection, run: int, source: str, state: State, by: int 
     connection.execute(delete(held_changes).where(held_changes.c.source == source, held_changes.c.run == run))
 
 
-def supersede(connection: Connection, report: RunReport) -> None:
-    """A newer full pull has looked at everything again: what older runs hold is out of date."""
+def supersede(connection: Connection, report: RunReport, *, whole: bool) -> None:
+    """A newer pull has looked again: what older runs hold of the records that came is out of date, and after a full pull all of it is."""
     older = select(runs.c.id).where(runs.c.source == report.source, runs.c.state == State.HELD.value, runs.c.id < report.run)
     for run in connection.execute(older).scalars().all():
-        settle(connection, run, report.source, State.REJECTED, by=report.run)
+        mine = (held_changes.c.source == report.source, held_changes.c.run == run)
+        for kind, staged in () if whole else STAGED.items():
+            came = select(staged.c.id).where(staged.c.id == held_changes.c.record_id).exists()
+            connection.execute(update(held_changes).where(*mine, held_changes.c.kind == kind, came).values(seen_run=OUT_OF_DATE))
+        stands = select(held_changes.c.run).where(*mine, held_changes.c.seen_run.is_distinct_from(OUT_OF_DATE))
+        if whole or connection.execute(stands.limit(1)).first() is None:
+            settle(connection, run, report.source, State.REJECTED, by=report.run)

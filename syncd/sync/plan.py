@@ -40,7 +40,9 @@ class Plan:
     kinds of which the store held any record, active or not. recent: {kind: what went before today}. schools: {kind: the schools that
     would lose somebody}. lost_schools: orgs that would go although they have users or sections. unconfirmed: {kind: deactivations
     that nobody asked the source about, although one that was asked about turned out to be there}. undone: {(kind, action): changes
-    that a person undid and that the source asks for again}. whole: everything was asked for, not only what changed.
+    that a person undid and that the source asks for again}. doubted: {action: users who could be the same as one of several who come or
+    go}. renamed: {action: users who would become somebody else under the same id}. whole: everything was asked for, not only what
+    changed.
     """
 
     actions: Mapping[str, Mapping[Action, int]]
@@ -52,6 +54,8 @@ class Plan:
     lost_schools: tuple[str, ...] = ()
     unconfirmed: Mapping[str, int] = field(default_factory=dict)
     undone: Mapping[tuple[str, Action], int] = field(default_factory=dict)
+    doubted: Mapping[Action, int] = field(default_factory=dict)
+    renamed: Mapping[Action, int] = field(default_factory=dict)
     whole: bool = True
 
     def count(self, kind: str, action: Action) -> int:

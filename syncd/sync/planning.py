@@ -1,14 +1,15 @@
 """Executes the comparison and writes the plan into the run's `planned` table: (kind, record id, action, what changes, what holds it)."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
 
 from syncd.roster.kinds import KINDS, PLURAL
 from syncd.store.columns import canonical
 from syncd.store.tables import ROSTER, SCHOOL
-from syncd.sync import compare
+from syncd.sync import compare, rekey
 from syncd.sync.guard import Reason
 from syncd.sync.plan import Action, Plan, Recent, School
 from syncd.sync.stage import Staged
@@ -35,7 +36,7 @@ def _plan_kind(connection: Connection, kind: str, source: str, staged: Staged) -
     # Read whole before writing: a cursor may show rows that its own connection adds while it is open.
     for row in connection.execute(compare.changed(kind, source)).all():
         action = Action.REACTIVATE if row.status == "inactive" else Action.UPDATE
-        difference = _difference(kind, row)
+        difference = compare.difference(kind, row)
         if action is Action.REACTIVATE:
             difference["deactivated_at"] = [row.deactivated_at, None]
         batch.append((kind, row.id, action.value, canonical(difference)))
@@ -47,16 +48,6 @@ def _plan_kind(connection: Connection, kind: str, source: str, staged: Staged) -
     if staged.proves_absence(kind):
         gone = compare.missing(kind, source, staged.stating(kind))
         connection.execute(insert(planned).from_select((*_COLUMNS, "missing"), gone))
-
-
-def _difference(kind: str, row: Row[Any]) -> dict[str, list[Any]]:
-    """{field: [old, new]} of the fields that differ."""
-    values = row._mapping
-    return {
-        name: [values[f"old_{name}"], values[f"new_{name}"]]
-        for name in compare.content(kind)
-        if values[f"old_{name}"] != values[f"new_{name}"]
-    }
 
 
 def weigh(connection: Connection, source: str, at: datetime, unconfirmed: dict[str, int] | None = None, *, whole: bool = True) -> Plan:
@@ -87,11 +78,16 @@ def weigh(connection: Connection, source: str, at: datetime, unconfirmed: dict[s
             if kind in SCHOOL and Action.DEACTIVATE in planned_now:
                 schools[kind] = _schools(connection, kind, source, since)
         lost = tuple(connection.execute(compare.lost_schools(source)).scalars()) if Action.DEACTIVATE in actions["org"] else ()
-        undone = select(planned.c.kind, planned.c.action, func.count()).where(compare.undone(source))
-        again = {
-            (kind, Action(action)): number for kind, action, number in connection.execute(undone.group_by(planned.c.kind, planned.c.action))
-        }
-    return Plan(actions, active, seen, frozenset(known), recent, schools, lost, unconfirmed or {}, again, whole)
+        again = {(kind, action): number for kind, action, number in _about(connection, compare.undone(source))}
+        doubted = {action: number for _, action, number in _about(connection, rekey.in_doubt())}
+        renamed = {action: number for _, action, number in _about(connection, compare.renamed(source))}
+    return Plan(actions, active, seen, frozenset(known), recent, schools, lost, unconfirmed or {}, again, doubted, renamed, whole)
+
+
+def _about(connection: Connection, meant: ColumnElement[bool]) -> list[tuple[str, Action, int]]:
+    """(kind, action, count) of the planned changes that are meant."""
+    query = select(planned.c.kind, planned.c.action, func.count()).where(meant).group_by(planned.c.kind, planned.c.action)
+    return [(kind, Action(action), number) for kind, action, number in connection.execute(query)]
 
 
 def _schools(connection: Connection, kind: str, source: str, since: datetime) -> list[School]:
@@ -109,24 +105,29 @@ def _actions(connection: Connection) -> dict[str, dict[Action, int]]:
 
 
 def withhold(connection: Connection, source: str, reasons: list[Reason], *, everything: bool) -> list[Reason]:
-    """Mark what is held; gives back more reasons: for what depends on it, and, with `everything`, for the rest of the plan.
+    """Mark what is held; gives back why, each held change counted once: the reasons, and more for what depends on those changes and, with
+    `everything`, for the rest of the plan.
 
     A new enrollment can not come before its user, and the enrollments of somebody who stays for now stay too.
     """
     with connection.begin():
-        for reason in reasons:
-            _hold(connection, reason.rule, _meant(source, reason))
+        counted = [replace(reason, count=_hold(connection, reason.rule, _meant(source, reason))) for reason in reasons]
         if reasons:
             _hold_dependents(connection, source)
         if reasons and everything:
             _hold(connection, "hold-all", planned.c.held.is_(None))
-        return _followed(connection, ("depends", "hold-all"))
+        return [reason for reason in counted if reason.count] + _followed(connection, ("depends", "hold-all"))
 
 
 def _meant(source: str, reason: Reason) -> Any:
     meant = and_(planned.c.kind == reason.kind, planned.c.action == reason.action.value)
-    if reason.rule == "undone":
-        return and_(meant, compare.undone(source))
+    match reason.rule:
+        case "undone":
+            return and_(meant, compare.undone(source))
+        case "same-person":
+            return and_(meant, rekey.in_doubt())
+        case "another-person":
+            return and_(meant, compare.renamed(source))
     if reason.org_id is not None:
         held = ROSTER[reason.kind].c
         school = held.id if reason.kind == "org" else held[SCHOOL[reason.kind]]
@@ -134,8 +135,9 @@ def _meant(source: str, reason: Reason) -> Any:
     return meant
 
 
-def _hold(connection: Connection, rule: str, meant: Any) -> None:
-    connection.execute(update(planned).where(planned.c.held.is_(None), meant).values(held=rule))
+def _hold(connection: Connection, rule: str, meant: Any) -> int:
+    """Mark what is meant and not held yet; how many that are."""
+    return connection.execute(update(planned).where(planned.c.held.is_(None), meant).values(held=rule)).rowcount
 
 
 def _hold_dependents(connection: Connection, source: str) -> None:

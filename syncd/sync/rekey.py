@@ -1,68 +1,97 @@
 """The same people under new ids: after a SIS migration N records vanish and N others come that are plainly the same.
 
-Plainly: the same student number, or state id, or email with name and birth date, and by none of these anybody else, on either side. Such a
-pair is one change, `rekey`: the row stays, with its history, and takes the new id. Pairs that are not one to one are left to a person.
+Plainly: the same student number, or state id, or email with name and birth date, by none of these anybody else on either side, and nothing
+speaks against it. Such a pair is one change, `rekey`: the row stays, with its history, and takes the new id. Who could be more than one is
+left to a person: nobody of those comes or goes before (`syncd approve RUN --pair OLD=NEW`).
 """
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delete, func, insert, literal, or_, select, update
 
 from syncd.store.tables import ROSTER
 from syncd.sync import compare
 from syncd.sync.plan import Action
-from syncd.sync.staging import STAGED, pairs, planned, staged_problems
+from syncd.sync.staging import STAGED, index_people, pairs, planned, staged_problems
+
+BATCH = 1_000
 
 
 def find(connection: Connection, source: str) -> None:
-    """Turn deactivate + create of the same person in the plan into rekey; note ambiguous ones as problems."""
+    """Turn deactivate + create of the same person in the plan into rekey; keep ambiguous ones in `pairs`, and note them as problems."""
     with connection.begin():
+        if not all(connection.execute(compare.in_plan("user", action).limit(1)).first() for action in (Action.DEACTIVATE, Action.CREATE)):
+            return
+        index_people(connection)
         for query in _alike(source):
             old_id, new_id = query.selected_columns
             found_before = select(pairs.c.old_id).where(pairs.c.old_id == old_id, pairs.c.new_id == new_id)
             connection.execute(insert(pairs).from_select(["old_id", "new_id"], query.where(~found_before.exists())))
-        old_once = select(pairs.c.old_id).group_by(pairs.c.old_id).having(func.count() == 1)
-        new_once = select(pairs.c.new_id).group_by(pairs.c.new_id).having(func.count() == 1)
-        plain = select(pairs.c.old_id, pairs.c.new_id).where(pairs.c.old_id.in_(old_once), pairs.c.new_id.in_(new_once))
+        plain = [(row.old_id, row.new_id) for row in connection.execute(_plain())]
+        for start in range(0, len(plain), BATCH):
+            _rekey(connection, source, plain[start : start + BATCH])
         connection.execute(
             insert(staged_problems).from_select(
                 ["resource", "document_id", "rule", "field", "fatal"],
-                select(literal("users"), pairs.c.new_id, literal("same-person"), literal(None), literal(False))
-                .where(pairs.c.new_id.not_in(select(plain.subquery().c.new_id)))
-                .distinct(),
+                select(
+                    literal("users"), pairs.c.new_id, literal("same-person"), func.aggregate_strings(pairs.c.old_id, " "), literal(False)
+                ).group_by(pairs.c.new_id),
             )
         )
-        for old_id, new_id in connection.execute(plain).all():
-            _rekey(connection, source, old_id, new_id)
+
+
+def _plain() -> Select[Any]:
+    """The pairs whose both sides stand in no other pair."""
+    old_once = select(pairs.c.old_id).group_by(pairs.c.old_id).having(func.count() == 1)
+    new_once = select(pairs.c.new_id).group_by(pairs.c.new_id).having(func.count() == 1)
+    return select(pairs.c.old_id, pairs.c.new_id).where(pairs.c.old_id.in_(old_once), pairs.c.new_id.in_(new_once))
 
 
 def _alike(source: str) -> list[Select[Any]]:
     """(old id, new id) of those who would go and those who would come, by each thing that tells a person."""
-    old, new = ROSTER["user"].c, STAGED["user"].c
-    both = and_(
-        old.source == source,
-        old.id.in_(compare.in_plan("user", Action.DEACTIVATE)),
-        new.id.in_(compare.in_plan("user", Action.CREATE)),
-    )
-    whole = and_(
-        func.lower(old.email) == func.lower(new.email),
-        func.lower(old.family_name) == func.lower(new.family_name),
-        func.lower(old.given_name) == func.lower(new.given_name),
-        old.birth_date == new.birth_date,
-    )
-    ways = (old.student_number == new.student_number, old.state_id == new.state_id, whole)
-    return [select(old.id, new.id).distinct().where(both, way) for way in ways]
-
-
-def _rekey(connection: Connection, source: str, old_id: str, new_id: str) -> None:
     old, new = ROSTER["user"], STAGED["user"]
-    before = connection.execute(select(old).where(old.c.source == source, old.c.id == old_id)).one()._mapping
-    after = connection.execute(select(new).where(new.c.id == new_id)).one()._mapping
-    fields: dict[str, Any] = {"id": [old_id, new_id]}
-    fields |= {name: [before[name], after[name]] for name in compare.content("user") if before[name] != after[name]}
-    connection.execute(delete(planned).where(planned.c.kind == "user", planned.c.record_id == old_id))
+    going, coming = planned.alias("going"), planned.alias("coming")
+    words = (func.lower(old.c[name]) == func.lower(new.c[name]) for name in ("email", "family_name", "given_name"))
+    whole = and_(*words, old.c.birth_date == new.c.birth_date)
+    ways = (old.c.student_number == new.c.student_number, old.c.state_id == new.c.state_id, whole)
+    return [
+        select(old.c.id, new.c.id)
+        .distinct()
+        .select_from(going)
+        .join(old, and_(old.c.source == source, old.c.id == going.c.record_id))
+        .join(new, way)
+        .join(coming, and_(coming.c.kind == "user", coming.c.record_id == new.c.id, coming.c.action == Action.CREATE.value))
+        .where(going.c.kind == "user", going.c.action == Action.DEACTIVATE.value, ~compare.another_person(old.c, new.c))
+        for way in ways
+    ]
+
+
+def _rekey(connection: Connection, source: str, found: list[tuple[str, str]]) -> None:
+    old, new = ROSTER["user"], STAGED["user"]
+    names = compare.content("user")
+    query = (
+        select(pairs, *(old.c[name].label(f"old_{name}") for name in names), *(new.c[name].label(f"new_{name}") for name in names))
+        .join(old, and_(old.c.source == source, old.c.id == pairs.c.old_id))
+        .join(new, new.c.id == pairs.c.new_id)
+        .where(pairs.c.old_id.in_([old_id for old_id, _ in found]))
+    )
+    values = [
+        {"new": row.new_id, "old": row.old_id, "differs": {"id": [row.old_id, row.new_id], **compare.difference("user", row)}}
+        for row in connection.execute(query)
+    ]
     connection.execute(
         update(planned)
-        .where(planned.c.kind == "user", planned.c.record_id == new_id)
-        .values(action=Action.REKEY.value, old_id=old_id, fields=fields)
+        .where(planned.c.kind == "user", planned.c.record_id == bindparam("new"))
+        .values(action=Action.REKEY.value, old_id=bindparam("old"), fields=bindparam("differs")),
+        values,
     )
+    gone = [old_id for old_id, _ in found]
+    connection.execute(delete(planned).where(planned.c.kind == "user", planned.c.record_id.in_(gone)))
+    connection.execute(delete(pairs).where(pairs.c.old_id.in_(gone)))
+
+
+def in_doubt() -> ColumnElement[bool]:
+    """Whether a planned change is about somebody who could be one of several."""
+    goes = and_(planned.c.action == Action.DEACTIVATE.value, planned.c.record_id.in_(select(pairs.c.old_id)))
+    comes = and_(planned.c.action == Action.CREATE.value, planned.c.record_id.in_(select(pairs.c.new_id)))
+    return and_(planned.c.kind == "user", or_(goes, comes))

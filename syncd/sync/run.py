@@ -4,7 +4,7 @@ A dry run is the same path stopped before apply. A run that fails anywhere leave
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
@@ -45,7 +45,8 @@ class Order:
 
     source: its name. connect: makes its connector. limits, quiet, today: what the guard goes by; today is the day in the configuration's
     time zone. mode: `incremental` asks for changes only, if that is possible. dry_run: stop before apply. approves: the run whose hold is
-    taken up, instead of pulling. undoes: the run to take back, with force even where later runs changed the same records.
+    taken up, instead of pulling; same: {old id: new id} of its held users whom a person paired. undoes: the run to take back, with force
+    even where later runs changed the same records.
     """
 
     source: str
@@ -57,6 +58,7 @@ class Order:
     trigger: Trigger = Trigger.MANUAL
     dry_run: bool = False
     approves: int | None = None
+    same: Mapping[str, str] = field(default_factory=dict)
     undoes: int | None = None
     force: bool = False
     on_step: Callable[[Step], None] = field(default=lambda _step: None)
@@ -107,6 +109,8 @@ def reject(store: Store, source: str, number: int) -> None:
 def _check(store: Store, order: Order) -> None:
     if order.approves is not None:
         _check_held(store, order.approves)
+        with store.read() as connection:
+            hold.check_pairs(connection, order.source, order.approves, order.same)
     if order.undoes is not None:
         report = runs.get(store, order.undoes)
         if report.state not in (State.APPLIED, State.HELD, State.REJECTED):
@@ -201,7 +205,7 @@ def _take_back(work: _Work) -> None:
     order, report, connection = work.order, work.report, work.connection
     work.tell(Step("comparing"))
     if order.approves is not None:
-        report.left_out = hold.take_up(connection, order.source, order.approves)
+        report.left_out = hold.take_up(connection, order.source, order.approves, order.same)
     elif order.undoes is not None:
         report.left_out = undo.draw_up(connection, order.source, order.undoes)
     staging.index(connection)
@@ -263,8 +267,7 @@ def _guard(work: _Work, plan: Plan) -> None:
     order, report, connection = work.order, work.report, work.connection
     quiet = order.quiet is not None and order.quiet.covers(order.today)
     reasons = guard.decide(plan, order.limits.limits, quiet=quiet, rekey=order.limits.rekey == "apply")
-    followed = planning.withhold(connection, order.source, reasons, everything=order.limits.when_held == "hold-all")
-    for reason in [*reasons, *followed]:
+    for reason in planning.withhold(connection, order.source, reasons, everything=order.limits.when_held == "hold-all"):
         held = Held(
             kind=PLURAL[reason.kind],
             action=reason.action,
