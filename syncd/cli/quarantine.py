@@ -22,6 +22,7 @@ REASONS = {
     "no-name": "has no name",
     "no-school": "is a student of no school",
     "no-teacher": "has no teacher",
+    "no-student": "has no students",
     "same-person": "looks like somebody who left, but not one to one",
     "two-versions": "came in two versions, and nobody can tell which is right",
 }

@@ -79,7 +79,6 @@ def look_over(connection: Connection, staged: Staged) -> None:
     user, section, enrollment = STAGED["user"], STAGED["section"], STAGED["enrollment"]
     address = func.lower(user.c.email)
     often = select(address).where(user.c.gone.is_(False), user.c.email.is_not(None)).group_by(address).having(func.count() > 1)
-    taught = exists(select(enrollment.c.id).where(enrollment.c.section_id == section.c.id, enrollment.c.role == "teacher"))
     with connection.begin():
         nameless = and_(user.c.given_name.is_(None), user.c.family_name.is_(None))
         homeless = and_(func.coalesce(user.c.home_id, "") == "", _is_student(user))
@@ -91,8 +90,11 @@ def look_over(connection: Connection, staged: Staged) -> None:
             told = select(user.c.resource, user.c.id, literal(rule), literal(field))
             _note(connection, told, and_(user.c.gone.is_(False), odd))
         if not staged.incremental:
-            untaught = select(section.c.resource, section.c.id, literal("no-teacher"), literal("teachers"))
-            _note(connection, untaught, and_(section.c.gone.is_(False), ~taught))
+            for role in ("teacher", "student"):
+                here = (enrollment.c.section_id == section.c.id, enrollment.c.role == role, enrollment.c.gone.is_(False))
+                has_one = exists(select(enrollment.c.id).where(*here))
+                told = select(section.c.resource, section.c.id, literal(f"no-{role}"), literal(f"{role}s"))
+                _note(connection, told, and_(section.c.gone.is_(False), ~has_one))
 
 
 def _is_student(user: Any) -> ColumnElement[bool]:

@@ -266,6 +266,20 @@ def test_an_id_that_now_means_another_child_waits(source: Synced) -> None:
     assert source.differences() == []
 
 
+@pytest.mark.fault("V7")
+def test_sections_that_lose_their_students_keep_them_and_the_report_says_so(source: Synced) -> None:
+    before = active(source, "enrollments")
+    emptied = set()
+    for enrollment in list(source.sandbox.district.enrollments.values()):
+        if enrollment.role == "student" and not enrollment.gone and len(emptied | {enrollment.section}) <= 70:
+            emptied.add(enrollment.section)
+            source.sandbox.delete("enrollments", enrollment.id)
+    report = source.sync()
+    assert "max_deactivations" in rules(report)["enrollments"] and active(source, "enrollments") == before
+    assert report.quality["no-student"] >= 60
+    assert {row["field"] for row in runs.quarantined(source.store, "springfield") if row["rule"] == "no-student"} == {"students"}
+
+
 @pytest.mark.fault("V6")
 def test_a_limit_counts_over_a_rolling_day(source: Synced) -> None:
     most = 40
