@@ -1,0 +1,254 @@
+"""Kills a run at one point after the other, and looks at what is left: `python -m tests.faults.crash SCENARIO`.
+
+The scenario (a pickled `Scenario`) is a store as it stands before a run, and the run. For n = 1, 2, 3 … a process is forked that does the
+run and ends itself with SIGKILL at its n-th point, until the run ends whole. After each, the store must be as before or as after, sound,
+and say that the run was interrupted; and doing it once more must lead to where it would have led without the kill. The last line on
+stdout is a JSON object: the points, how many left the store as before and as after, and what was wrong.
+
+Points are the statements and commits that SQLAlchemy sends; with `--fine` also each statement inside SQLite (of an insert of many rows,
+each row) and each ten thousandth step within one. `--minutes` then goes on with kills from outside, at random times.
+"""
+
+import argparse
+import json
+import os
+import pickle
+import random
+import shutil
+import signal
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import time_machine
+from sqlalchemy import event
+
+from syncd.contract.connector import Context
+from syncd.errors import CanNotUndo, NothingHeld, SyncdError
+from syncd.observe import logs
+from syncd.report import Mode, State, Trigger
+from syncd.settings.guard import GuardSettings
+from syncd.store import Store, open_store, runs
+from syncd.sync.run import Order, run
+from tests.faults.played import Played, Recording
+
+SOURCE = "springfield"
+# A run's own bookkeeping, which a run that was interrupted leaves behind.
+BOOKS = ("runs", "run_log", "alembic_version", "sqlite_sequence")
+STEPS = 10_000
+
+Rows = dict[str, list[tuple[Any, ...]]]
+
+
+@dataclass
+class Scenario:
+    """store: the SQLite file before the run (closed, without a WAL). at: the time of all runs."""
+
+    name: str
+    store: Path
+    recording: Recording
+    at: datetime
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Tally:
+    """What came of it."""
+
+    points: int = 0
+    before: int = 0
+    after: int = 0
+    wrong: list[str] = field(default_factory=list)
+
+
+class Bench:
+    """One scenario at work, in a folder of its own."""
+
+    def __init__(self, scenario: Scenario, folder: Path) -> None:
+        self.scenario, self.path = scenario, folder / "roster.db"
+        self.restore()
+        self.store: Store = open_store(f"sqlite:///{self.path}")
+        # Not for a process that is killed, only for a machine that loses its power is the sync to the disk needed.
+        event.listen(self.store.engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous = OFF"))
+        self.number = 1 + max((report.run for report in runs.recent(self.store)), default=0)
+        self.before = rows(self.path)
+        self.attempt()
+        self.after = rows(self.path)
+        self.attempt()
+        self.twice = rows(self.path)
+        self.restore()
+        with self.store.write() as connection:
+            runs.start(connection, SOURCE, mode=Mode.FULL, trigger=Trigger.MANUAL, at=scenario.at)
+        self.attempt()
+        self.once_later = rows(self.path)
+        if self.before == self.after:
+            raise AssertionError("the scenario changes nothing")
+
+    def restore(self) -> None:
+        for name in self.path.parent.glob(f"{self.path.name}*"):
+            name.unlink()
+        shutil.copy(self.scenario.store, self.path)
+
+    def attempt(self) -> None:
+        """The run; when it was done already, an approval or undo is refused, and that is right."""
+        order = Order(SOURCE, lambda context: Played(self.scenario.recording, context), GuardSettings(), **self.scenario.options)
+        try:
+            report = run(self.store, order, Context(SOURCE))
+        except (NothingHeld, CanNotUndo, SyncdError):
+            return
+        if report.state == State.FAILED:
+            raise AssertionError(f"{self.scenario.name}: {report.error}")
+
+    def look(self, where: str, tally: Tally, *, whole: bool = False) -> None:
+        """Judge what a run that was killed left behind, then do it again."""
+        wrong = self._judge(tally, whole)
+        if wrong:
+            tally.wrong.append(f"{self.scenario.name}, killed at {where}: {wrong}")
+
+    def _judge(self, tally: Tally, whole: bool) -> str:
+        found = rows(self.path)
+        number = next((report for report in runs.recent(self.store) if report.run == self.number), None)
+        if found == self.after:
+            tally.after += 1
+            if number is None or number.state not in (State.APPLIED, State.HELD):
+                return f"everything is there, and the run is told as {number and number.state}"
+            then = self.twice
+        elif found == self.before and not whole:
+            tally.before += 1
+            if number is not None and (number.state, number.error) != (State.FAILED, runs.INTERRUPTED):
+                return f"nothing is there, and the run is told as {number.state}"
+            then = self.after if number is None else self.once_later
+        else:
+            return f"neither before nor after: {', '.join(different(found, self.before))} / {', '.join(different(found, self.after))}"
+        with sqlite3.connect(self.path) as connection:
+            if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
+                return "the file is damaged"
+        connection.close()
+        self.attempt()
+        again = rows(self.path)
+        if again != then:
+            return f"the next run leads elsewhere: {', '.join(different(again, then))}"
+        if runs.get(self.store, self.number).state == State.RUNNING:
+            return "the interrupted run is never ended"
+        return ""
+
+
+def rows(path: Path) -> Rows:
+    """All rows of all tables, in order, but for the books of the runs and the sources' epochs."""
+    connection = sqlite3.connect(path)
+    try:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'") if name not in BOOKS]
+        found = {}
+        for name in tables:
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({name})") if (name, row[1]) != ("sources", "epoch")]
+            listed = ", ".join(f'"{column}"' for column in columns)
+            found[name] = connection.execute(f"SELECT {listed} FROM {name} ORDER BY {listed}").fetchall()
+        return found
+    finally:
+        connection.close()
+
+
+def different(left: Rows, right: Rows) -> list[str]:
+    """The tables that differ, and by how many rows."""
+    return [f"{name} ({len(set(left[name]) ^ set(right[name]))})" for name in left if left[name] != right[name]]
+
+
+def kill_at(store: Store, point: int, told: int, *, fine: bool) -> None:
+    """End this process with SIGKILL when its run comes to a point; first write to the pipe where that is."""
+    count = 0
+
+    def reached(where: str) -> None:
+        nonlocal count
+        count += 1
+        if count == point:
+            os.write(told, f"point {point}, {' '.join(where.split())[:60]}".encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(store.engine, "before_cursor_execute", lambda _c, _cursor, statement, *_rest: reached(statement))
+    event.listen(store.engine, "commit", lambda _connection: reached("COMMIT"))
+    if fine:
+
+        def watch(connection: sqlite3.Connection, _record: object) -> None:
+            connection.set_trace_callback(lambda statement: reached(f"in SQLite: {statement[:12]}"))
+            connection.set_progress_handler(lambda: reached("within a statement"), STEPS)
+
+        event.listen(store.engine, "connect", watch)
+
+
+def killed(bench: Bench, arrange: Callable[[int], None]) -> tuple[int, str]:
+    """Do the run in a process of its own: (how it ended, where it was killed)."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        ended = 1
+        try:
+            arrange(writing)
+            bench.attempt()
+            ended = 0
+        finally:
+            os._exit(ended)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        where = pipe.read().decode()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), where
+
+
+def every_point(bench: Bench, tally: Tally, *, fine: bool) -> None:
+    """Kill at the first point, the second … until the run ends whole."""
+    ended = None
+    while ended != 0:
+        bench.restore()
+        ended, where = killed(bench, lambda told: kill_at(bench.store, tally.points + 1, told, fine=fine))
+        if ended not in (0, -signal.SIGKILL):
+            tally.wrong.append(f"{bench.scenario.name}: the run ended with {ended} before point {tally.points + 1}")
+            return
+        tally.points += ended != 0
+        bench.look(where or "no point", tally, whole=ended == 0)
+
+
+def at_random(bench: Bench, tally: Tally, minutes: float) -> None:
+    """Kill from outside, at times drawn by lot, for so many minutes."""
+    chance, until = random.Random(), time.monotonic() + minutes * 60
+    began = time.monotonic()
+    bench.restore()
+    bench.attempt()
+    usual = time.monotonic() - began
+    while time.monotonic() < until:
+        bench.restore()
+        child = os.fork()
+        if child == 0:
+            bench.attempt()
+            os._exit(0)
+        after = chance.uniform(0, usual * 1.2)
+        time.sleep(after)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        tally.points += 1
+        bench.look(f"{after * 1000:.1f} ms", tally)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("scenario", type=Path)
+    parser.add_argument("--fine", action="store_true")
+    parser.add_argument("--minutes", type=float, default=0)
+    asked = parser.parse_args()
+    scenario: Scenario = pickle.loads(asked.scenario.read_bytes())
+    logs.configure(json=True, level="info", strict=True, stream=(asked.scenario.parent / "log").open("w"))
+    folder = asked.scenario.parent / "at-work"
+    folder.mkdir()
+    tally = Tally()
+    with time_machine.travel(scenario.at.astimezone(UTC), tick=False):
+        bench = Bench(scenario, folder)
+        every_point(bench, tally, fine=asked.fine)
+        at_random(bench, tally, asked.minutes)
+    sys.stdout.write(json.dumps(tally.__dict__) + "\n")
+
+
+if __name__ == "__main__":
+    main()
