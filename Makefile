@@ -1,8 +1,9 @@
 # The commands of syncd. Each does all of its own set-up: `make test` and `make demo` work in a fresh clone.
 PYTHON ?= python3
 BIN := .venv/bin
+SOAK_MINUTES ?= 10
 
-.PHONY: help setup demo test lint fix clean
+.PHONY: help setup demo test soak lint fix clean
 
 help:  ## show these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/'
@@ -21,6 +22,9 @@ demo: setup  ## run a pretend district, sync it with the daemon, live two school
 
 test: setup lint  ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+soak: setup  ## kill runs everywhere, for SOAK_MINUTES (10) beside each point once
+	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -m soak -s
 
 lint: setup  ## style, types, import rules
 	$(BIN)/ruff check .

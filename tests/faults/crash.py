@@ -6,10 +6,14 @@ and say that the run was interrupted; and doing it once more must lead to where 
 stdout is a JSON object: the points, how many left the store as before and as after, and what was wrong.
 
 Points are the statements and commits that SQLAlchemy sends; with `--fine` also each statement inside SQLite (of an insert of many rows,
-each row) and each ten thousandth step within one. `--minutes` then goes on with kills from outside, at random times.
+each row) and each ten thousandth step within one. `--every 4` takes each point of the transaction that applies, and one of four of those
+before it, which touch temporary tables only. `--minutes` then goes on with kills from outside, at random times.
+
+What the next run does depends on the store alone, so that it is done once for each different store that is left behind.
 """
 
 import argparse
+import gc
 import json
 import os
 import pickle
@@ -19,9 +23,11 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +92,7 @@ class Bench:
             runs.start(connection, SOURCE, mode=Mode.FULL, trigger=Trigger.MANUAL, at=scenario.at)
         self.attempt()
         self.once_later = rows(self.path)
+        self._done_again: dict[int, str] = {}
         if self.before == self.after:
             raise AssertionError("the scenario changes nothing")
 
@@ -129,6 +136,12 @@ class Bench:
             if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
                 return "the file is damaged"
         connection.close()
+        left = hash(repr(rows(self.path, books=True)))
+        if left not in self._done_again:
+            self._done_again[left] = self._again(then)
+        return self._done_again[left]
+
+    def _again(self, then: Rows) -> str:
         self.attempt()
         again = rows(self.path)
         if again != then:
@@ -138,14 +151,16 @@ class Bench:
         return ""
 
 
-def rows(path: Path) -> Rows:
-    """All rows of all tables, in order, but for the books of the runs and the sources' epochs."""
+def rows(path: Path, *, books: bool = False) -> Rows:
+    """All rows of all tables, in order; without the books of the runs and the sources' epochs, unless these are asked for."""
     connection = sqlite3.connect(path)
     try:
-        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'") if name not in BOOKS]
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         found = {}
-        for name in tables:
-            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({name})") if (name, row[1]) != ("sources", "epoch")]
+        for name in tables if books else set(tables) - set(BOOKS):
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({name})")]
+            if name == "sources" and not books:
+                columns.remove("epoch")
             listed = ", ".join(f'"{column}"' for column in columns)
             found[name] = connection.execute(f"SELECT {listed} FROM {name} ORDER BY {listed}").fetchall()
         return found
@@ -158,67 +173,80 @@ def different(left: Rows, right: Rows) -> list[str]:
     return [f"{name} ({len(set(left[name]) ^ set(right[name]))})" for name in left if left[name] != right[name]]
 
 
-def kill_at(store: Store, point: int, told: int, *, fine: bool) -> None:
-    """End this process with SIGKILL when its run comes to a point; first write to the pipe where that is."""
-    count = 0
-
-    def reached(where: str) -> None:
-        nonlocal count
-        count += 1
-        if count == point:
-            os.write(told, f"point {point}, {' '.join(where.split())[:60]}".encode())
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    event.listen(store.engine, "before_cursor_execute", lambda _c, _cursor, statement, *_rest: reached(statement))
+def watch(store: Store, reached: Callable[[str], None], *, fine: bool) -> None:
+    """Call `reached` at each point that this process comes to."""
+    event.listen(store.engine, "before_cursor_execute", lambda _c, _cursor, statement, *_rest: reached(" ".join(statement.split())[:60]))
     event.listen(store.engine, "commit", lambda _connection: reached("COMMIT"))
     if fine:
 
-        def watch(connection: sqlite3.Connection, _record: object) -> None:
+        def on_connect(connection: sqlite3.Connection, _record: object) -> None:
             connection.set_trace_callback(lambda statement: reached(f"in SQLite: {statement[:12]}"))
             connection.set_progress_handler(lambda: reached("within a statement"), STEPS)
 
-        event.listen(store.engine, "connect", watch)
+        event.listen(store.engine, "connect", on_connect)
 
 
-def killed(bench: Bench, arrange: Callable[[int], None]) -> tuple[int, str]:
-    """Do the run in a process of its own: (how it ended, where it was killed)."""
+def in_a_process(bench: Bench, arrange: Callable[[Callable[[str], None]], None]) -> tuple[int, list[str]]:
+    """Do the run in a process of its own: how that ended, and the lines that it told."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         ended = 1
         try:
-            arrange(writing)
+            arrange(lambda line: os.write(writing, f"{line}\n".encode()) and None)
             bench.attempt()
             ended = 0
         finally:
             os._exit(ended)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        where = pipe.read().decode()
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), where
+        lines = pipe.read().decode().splitlines()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), lines
 
 
-def every_point(bench: Bench, tally: Tally, *, fine: bool) -> None:
-    """Kill at the first point, the second … until the run ends whole."""
-    ended = None
-    while ended != 0:
+def points(bench: Bench, *, fine: bool, every: int) -> Iterator[int]:
+    """The points to kill at: one of `every` up to the transaction that applies, then each, for ever."""
+    bench.restore()
+    _, lines = in_a_process(bench, lambda tell: watch(bench.store, tell, fine=fine))
+    applies = [number for number, line in enumerate(lines, 1) if line == "BEGIN IMMEDIATE"][1]
+    yield from range(1, applies, every)
+    yield from count(applies)
+
+
+def every_point(bench: Bench, tally: Tally, *, fine: bool, every: int) -> None:
+    """Kill at one point after the other, until the run ends whole."""
+
+    def kill(point: int, tell: Callable[[str], None]) -> None:
+        passed = 0
+
+        def reached(where: str) -> None:
+            nonlocal passed
+            passed += 1
+            if passed == point:
+                tell(f"point {point}, {where}")
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        watch(bench.store, reached, fine=fine)
+
+    for point in points(bench, fine=fine, every=every):
         bench.restore()
-        ended, where = killed(bench, lambda told: kill_at(bench.store, tally.points + 1, told, fine=fine))
+        ended, lines = in_a_process(bench, partial(kill, point))
         if ended not in (0, -signal.SIGKILL):
-            tally.wrong.append(f"{bench.scenario.name}: the run ended with {ended} before point {tally.points + 1}")
+            tally.wrong.append(f"{bench.scenario.name}: the run ended with {ended} before point {point}")
             return
-        tally.points += ended != 0
-        bench.look(where or "no point", tally, whole=ended == 0)
+        bench.look("".join(lines), tally, whole=ended == 0)
+        if ended == 0:
+            return
+        tally.points += 1
 
 
 def at_random(bench: Bench, tally: Tally, minutes: float) -> None:
     """Kill from outside, at times drawn by lot, for so many minutes."""
-    chance, until = random.Random(), time.monotonic() + minutes * 60
-    began = time.monotonic()
+    chance, began = random.Random(), time.monotonic()
     bench.restore()
     bench.attempt()
     usual = time.monotonic() - began
-    while time.monotonic() < until:
+    while time.monotonic() < began + minutes * 60:
         bench.restore()
         child = os.fork()
         if child == 0:
@@ -236,6 +264,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("scenario", type=Path)
     parser.add_argument("--fine", action="store_true")
+    parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=0)
     asked = parser.parse_args()
     scenario: Scenario = pickle.loads(asked.scenario.read_bytes())
@@ -245,7 +274,11 @@ def main() -> None:
     tally = Tally()
     with time_machine.travel(scenario.at.astimezone(UTC), tick=False):
         bench = Bench(scenario, folder)
-        every_point(bench, tally, fine=asked.fine)
+        # What is here already is not touched in the processes that are forked, so that they need no copy of it.
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        every_point(bench, tally, fine=asked.fine, every=asked.every)
         at_random(bench, tally, asked.minutes)
     sys.stdout.write(json.dumps(tally.__dict__) + "\n")
 

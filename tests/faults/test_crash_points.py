@@ -3,25 +3,30 @@
 import json
 import os
 import pickle
+import random
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from syncd.report import Mode, RunReport, Trigger
 from syncd.sandbox import District, running
+from syncd.store import engine, runs
 from tests.faults.crash import Scenario
 from tests.faults.played import Recording, recorded
 from tests.journeys.synced import Synced
+from tests.journeys.test_daemon import configure, start
 
-SCENARIOS = ("pull", "changes", "approve", "undo")
-# Fewer would mean that the points are no longer found: the first three runs alone have so many.
-LEAST = {"pull": 100, "changes": 80, "approve": 40, "undo": 40}
+# How long `make soak` goes on, all in all, beside killing at each point once.
+MINUTES = float(os.environ.get("SOAK_MINUTES", "10"))
+# Of the points before the transaction that applies, one of so many; and so many points at least, so that none gets lost unseen.
+SCENARIOS = {"pull": (4, 90), "changes": (10, 50), "approve": (10, 50), "undo": (10, 40)}
 
 
 def closed(source: Synced, path: Path) -> Path:
@@ -72,17 +77,51 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sc
     yield found
 
 
-@pytest.mark.fault("X1")
+def kill(scenario: Scenario, folder: Path, *options: str) -> dict[str, Any]:
+    """Let `crash.py` kill the scenario's run, and give its tally."""
+    file = folder / "scenario"
+    file.write_bytes(pickle.dumps(scenario))
+    done = subprocess.run([sys.executable, "-m", "tests.faults.crash", str(file), *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    tally: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    assert tally["wrong"] == []
+    assert tally["before"] and tally["after"]
+    return tally
+
+
+@pytest.mark.fault("X1", "X11")
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_a_run_that_is_killed_anywhere_leaves_the_store_as_before_or_as_after(
     name: str, scenarios: dict[str, Scenario], tmp_path: Path
 ) -> None:
-    file = tmp_path / "scenario"
-    file.write_bytes(pickle.dumps(replace(scenarios[name])))
-    done = subprocess.run([sys.executable, "-m", "tests.faults.crash", str(file)], capture_output=True, text=True, env=os.environ)
-    assert done.returncode == 0, done.stderr[-3000:]
-    tally = json.loads(done.stdout.splitlines()[-1])
-    print(name, tally)
-    assert tally["wrong"] == []
-    assert tally["points"] >= LEAST[name]
-    assert tally["before"] and tally["after"]
+    every, least = SCENARIOS[name]
+    assert kill(scenarios[name], tmp_path, "--every", str(every))["points"] >= least
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_killed_at_each_step_inside_the_database_and_at_random_times(name: str, scenarios: dict[str, Scenario], tmp_path: Path) -> None:
+    tally = kill(scenarios[name], tmp_path, "--fine", "--minutes", str(MINUTES / len(SCENARIOS) / 2))
+    print(f"{name}: {tally['points']} kills, {tally['before']} left the store as before, {tally['after']} as after")
+
+
+@pytest.mark.soak
+def test_a_daemon_that_is_killed_again_and_again_ends_with_the_right_roster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chance, until, kills = random.Random(), time.monotonic() + MINUTES / 2 * 60, 0
+    with running(District.generate(students=60, seed=32)) as sandbox:
+        config = configure(tmp_path, sandbox, monkeypatch)
+        while time.monotonic() < until:
+            daemon = start(config)
+            time.sleep(chance.uniform(0.5, 4))
+            daemon.kill()
+            daemon.wait()
+            kills += 1
+            if kills % 5 == 0:
+                sandbox.day()
+        source = Synced(sandbox, tmp_path, "clever-3.1", monkeypatch)
+        while source.sync(mode=Mode.FULL).state == "held":
+            source.approve(max(report.run for report in runs.recent(source.store) if report.state == "held"))
+        assert source.differences() == []
+        assert engine.check(source.store) == []
+        assert not [report for report in runs.recent(source.store, limit=10_000) if report.state == "running"]
+    print(f"the daemon: {kills} kills")
