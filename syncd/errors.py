@@ -4,6 +4,7 @@
     ├── ConfigError            2   the configuration or the command line is wrong
     ├── StoreError             1   the store can not be opened, is too new, or is damaged
     ├── AlreadyRunning         1   another run of this source is going on
+    ├── DaemonRunning         75   another daemon serves this store (EX_TEMPFAIL: systemd shall not start it again)
     ├── Stopped                1   a person or the service manager asked this run to stop
     ├── Superseded             1   another run of this source took over: this one may not apply
     ├── NothingHeld            2   a run that was to be approved or rejected holds nothing
@@ -48,6 +49,12 @@ class StoreError(SyncdError):
 
 class AlreadyRunning(SyncdError):
     """Another run of this source is going on."""
+
+
+class DaemonRunning(SyncdError):
+    """Another daemon serves this store."""
+
+    exit_code = 75
 
 
 class Stopped(SyncdError):

@@ -1,12 +1,15 @@
 """`syncd status`: is every source in order, and when was it last?"""
 
+from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.table import Table
 from rich.text import Text
 
 from syncd.cli.app import Json, app, console, print_json, settings
 from syncd.cli.show import ago, held_sentence, state
+from syncd.daemon.breaker import left_alone_until
 from syncd.store import open_store, roster, runs
 
 
@@ -29,6 +32,7 @@ def status(json: Json = False) -> None:
                 "last_good": runs.last_good(store, name),
                 "progress": runs.progress(store, latest.run) if latest and latest.state == "running" else None,
                 "active": roster.active_counts(store, name),
+                "left_alone_until": left_alone_until(store, name, datetime.now(UTC)),
             }
         )
     if json:
@@ -43,6 +47,9 @@ def status(json: Json = False) -> None:
     for row in found:
         latest, good, active = row["latest"], row["last_good"], row["active"]
         note = "" if latest is None else latest.error or "; ".join(map(held_sentence, latest.held))
+        if row["left_alone_until"]:
+            until = row["left_alone_until"].astimezone(ZoneInfo(configured.timezone))
+            note = f"its runs ended the whole process: left alone until {until:%Y-%m-%d %H:%M}, unless `syncd sync {row['source']}`"
         table.add_row(
             row["source"],
             row["connector"],

@@ -1,6 +1,8 @@
 """When each source is pulled: APScheduler in this process, a few threads, never two runs of one source at once."""
 
 import threading
+import time
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -8,6 +10,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from syncd.contract.connector import Context
+from syncd.daemon import breaker
 from syncd.errors import AlreadyRunning, SyncdError
 from syncd.report import Mode, Trigger
 from syncd.settings.file import Settings
@@ -17,6 +20,9 @@ from syncd.sync.run import Order, run
 
 log = structlog.get_logger()
 
+# Seconds by which the clock has to jump before it counts: more than a time server corrects at once.
+JUMP = 60
+
 
 class Scheduler:
     """The schedules of all enabled sources. `apply` may be called again with a changed configuration."""
@@ -25,6 +31,9 @@ class Scheduler:
         self._store = store
         self._stop = threading.Event()
         self._sources: dict[str, Source] = {}
+        # Runs that may end the process go one by one, so that none of them takes the blame for another.
+        self._suspects = threading.Lock()
+        self._clock = _ahead()
         pool = ThreadPoolExecutor(settings.workers)
         # A missed time is made up once, however often it was missed, and however late it is.
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
@@ -51,6 +60,20 @@ class Scheduler:
     def start(self) -> None:
         self._scheduler.start()
 
+    def tend(self) -> None:
+        """To be called every few seconds: follow a clock that jumped. Raises SyncdError when the scheduler's thread is dead."""
+        if not self._scheduler._thread.is_alive():
+            raise SyncdError("the scheduler has ended by itself: no source would be pulled any more.", advice="The daemon starts anew.")
+        jumped, self._clock = _ahead() - self._clock, _ahead()
+        if jumped > JUMP:
+            # A machine that slept, too: what was missed is made up for once.
+            log.warning("the clock jumped", seconds=round(jumped))
+            self._scheduler.wakeup()
+        elif jumped < -JUMP:
+            # The next times are of the old clock, and could be far away.
+            log.warning("the clock jumped", seconds=round(jumped))
+            self.apply(self._settings)
+
     def stop(self) -> None:
         """Ask the runs in progress to stop, and wait: one that is applying ends whole, the others are dropped."""
         self._stop.set()
@@ -69,11 +92,23 @@ class Scheduler:
         if source is None or self._stop.is_set():
             return
         try:
+            until = breaker.left_alone_until(self._store, name, datetime.now(UTC))
+            count, _ = runs.interrupted(self._store, name)
+            if until is not None:
+                log.error("left alone, its last runs ended the whole process", source=name, count=count, next=until.isoformat())
+                return
             # Without full pulls of their own, nothing else would catch what changes do not tell.
             mode = mode if source.common.full is not None else Mode.FULL
             order = Order.of(source, mode=mode, trigger=Trigger.SCHEDULE, today=self._settings.today())
-            run(self._store, order, Context(name, stop=self._stop))
+            with self._suspects if count else nullcontext():
+                if not self._stop.is_set():
+                    run(self._store, order, Context(name, stop=self._stop))
         except AlreadyRunning:
             log.info("left out, a run is going on", source=name)
         except SyncdError as problem:
             log.error("run could not start", source=name, error=str(problem))
+
+
+def _ahead() -> float:
+    """Seconds by which the clock is ahead of the one that never jumps."""
+    return time.time() - time.monotonic()

@@ -12,14 +12,31 @@ from syncd import __version__
 from syncd.daemon.scheduler import Scheduler
 from syncd.errors import ConfigError
 from syncd.settings.file import Settings, load
-from syncd.store import open_store
+from syncd.store import Store, open_store
+from syncd.store.engine import refuse_damaged
+from syncd.store.lease import serve_alone
 
 log = structlog.get_logger()
 
+# Seconds between two looks at the scheduler.
+TEND = 2
+# What is read at the start only, and where it stands.
+AT_START = {"store_url": "[store] url", "workers": "workers", "log_level": "[log] level"}
+
 
 def serve(path: Path, settings: Settings) -> None:
-    """Run until SIGTERM or SIGINT; a second signal ends at once. Raises StoreError or ConfigError when it can not start."""
+    """Run until SIGTERM or SIGINT; a second signal ends at once.
+
+    Raises StoreError or ConfigError when it can not start, DaemonRunning when another daemon serves the store, SyncdError when the
+    scheduler died: then the service manager starts the daemon anew.
+    """
     store = open_store(settings.store_url)
+    with serve_alone(store):
+        refuse_damaged(store)
+        _serve(path, settings, store)
+
+
+def _serve(path: Path, settings: Settings, store: Store) -> None:
     scheduler = Scheduler(store, settings)
     wake, stopping, reloading = threading.Event(), threading.Event(), threading.Event()
 
@@ -38,24 +55,32 @@ def serve(path: Path, settings: Settings) -> None:
     signal.signal(signal.SIGHUP, on_reload)
     scheduler.start()
     log.info("started", version=__version__, count=len(settings.sources), pid=os.getpid())
-    while not stopping.is_set():
-        wake.wait()
-        wake.clear()
-        if reloading.is_set() and not stopping.is_set():
-            reloading.clear()
-            _reload(path, scheduler)
-    log.info("stopping")
-    scheduler.stop()
-    store.close()
-    log.info("stopped")
+    try:
+        while not stopping.is_set():
+            wake.wait(TEND)
+            wake.clear()
+            if reloading.is_set() and not stopping.is_set():
+                reloading.clear()
+                settings = _reload(path, settings, scheduler)
+            scheduler.tend()
+    finally:
+        log.info("stopping")
+        scheduler.stop()
+        store.close()
+        log.info("stopped")
 
 
-def _reload(path: Path, scheduler: Scheduler) -> None:
+def _reload(path: Path, old: Settings, scheduler: Scheduler) -> Settings:
+    """The configuration that holds from now on: the old one if the new one is wrong."""
     try:
         settings = load(path)
     except ConfigError as problem:
         for line in problem.problems:
             log.error("configuration not taken over, the old one stays", error=line)
-        return
+        return old
+    for name, where in AT_START.items():
+        if getattr(settings, name) != getattr(old, name):
+            log.warning("this is taken over at the next start only", where=where)
     scheduler.apply(settings)
     log.info("configuration taken over", count=len(settings.sources))
+    return settings

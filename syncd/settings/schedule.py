@@ -1,7 +1,9 @@
 """When a source is pulled: "every 15 minutes", or a cron expression of five fields."""
 
+import random
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apscheduler.triggers.base import BaseTrigger
@@ -12,7 +14,23 @@ from pydantic_core import core_schema
 
 _EVERY = re.compile(r"every\s+(?:(\d+)\s+)?(second|minute|hour|day)s?$", re.IGNORECASE)
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
+LATE = 60  # seconds at most: not all sources are asked in the same second
 HOW = 'write "every 15 minutes" or a cron expression such as "0 2 * * *" (minute hour day month weekday)'
+
+
+class _Cron(CronTrigger):  # type: ignore[misc]
+    """A cron expression, up to a minute late. One that names an hour comes once a day, also in autumn, when an hour is lived twice.
+
+    APScheduler's own jitter is added to the time on the clock's face, which in that second hour gives a time an hour ago: it would pull
+    again and again until the hour is over.
+    """
+
+    def get_next_fire_time(self, previous: datetime | None, now: datetime) -> datetime | None:
+        names_an_hour = not str(next(field for field in self.fields if field.name == "hour")).startswith("*")
+        found: datetime | None = super().get_next_fire_time(previous, now)
+        while found is not None and names_an_hour and found.fold:
+            found = super().get_next_fire_time(found, found)
+        return found and found.astimezone(UTC) + timedelta(seconds=random.uniform(0, LATE))  # noqa: S311
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +55,8 @@ class Schedule:
     def trigger(self, timezone: str) -> BaseTrigger:
         """An APScheduler trigger, with jitter so that not all sources are asked in the same second."""
         if self.seconds:
-            return IntervalTrigger(seconds=self.seconds, jitter=min(60, self.seconds // 10) or None, timezone=timezone)
-        trigger = CronTrigger.from_crontab(self.text, timezone=timezone)
-        trigger.jitter = 60
-        return trigger
+            return IntervalTrigger(seconds=self.seconds, jitter=min(LATE, self.seconds // 10) or None, timezone=timezone)
+        return _Cron.from_crontab(self.text, timezone=timezone)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ArgumentError, DatabaseError
 from sqlalchemy.pool import NullPool
 
 from syncd.errors import ConfigError, StoreError
-from syncd.store import migrations
+from syncd.store import damage, migrations
 
 # Seconds to wait for another process's write. Longer than the apply of a large district.
 WAIT_FOR_WRITER = 120
@@ -59,13 +59,16 @@ def _told(path: Path) -> Iterator[None]:
     except DatabaseError as problem:
         cause = problem.orig
         code = getattr(cause, "sqlite_errorname", None) or type(cause).__name__
+        # SQLITE_READONLY_DIRECTORY is a SQLITE_READONLY: what follows says where in SQLite it came up.
         advice = {
             "SQLITE_FULL": "The disk is full; make room and run again.",
             "SQLITE_BUSY": "Another program keeps it locked; wait for it or end it, then run again.",
             "SQLITE_READONLY": "It may not be written by this user.",
-            "SQLITE_CORRUPT": "It is damaged: restore the last backup, or move it away and sync anew.",
+            "SQLITE_IOERR": "The disk failed, or gives it no more room; look at the system's log.",
+            "SQLITE_CANTOPEN": "Check that its folder exists and may be written.",
+            "SQLITE_CORRUPT": f"It is damaged. {damage.ADVICE}",
             "SQLITE_NOTADB": "It is not an SQLite file: check [store] url.",
-        }.get(code, "See `syncd db check`.")
+        }.get("_".join(code.split("_")[:2]), "See `syncd db check`.")
         raise StoreError(f"the store {path.name} could not be used ({code}).", advice=advice) from problem
 
 
@@ -97,7 +100,7 @@ def open_store(url: str, *, create: bool = True) -> Store:
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
     with _told(path):
-        migrations.upgrade(engine)
+        migrations.upgrade(engine, path.name)
     return Store(engine, path)
 
 
@@ -127,6 +130,12 @@ def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
 def _on_begin(connection: Connection) -> None:
     immediate = connection.get_execution_options().get("immediate", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def refuse_damaged(store: Store) -> None:
+    """Read the whole file, without writing. Raises StoreError when it is damaged."""
+    with store.read() as connection:
+        damage.refuse(connection, store.path.name)
 
 
 def check(store: Store) -> list[str]:

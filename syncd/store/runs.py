@@ -117,6 +117,18 @@ def get(store: Store, run: int) -> RunReport:
     return _report(row, {}, store)
 
 
+def interrupted(store: Store, source: str) -> tuple[int, datetime | None]:
+    """How many of the source's latest runs, one after the other, ended with their process; and when the latest of them began."""
+    began = []
+    for report in recent(store, source):
+        if report.state == State.RUNNING:
+            continue
+        if report.error != INTERRUPTED:
+            break
+        began.append(report.started_at)
+    return len(began), next(iter(began), None)
+
+
 def last_good(store: Store, source: str) -> RunReport | None:
     """The source's latest run that applied something, or None."""
     query = select(runs).where(runs.c.source == source, runs.c.state.in_(DONE))

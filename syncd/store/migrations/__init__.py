@@ -9,6 +9,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
 from syncd.errors import StoreError
+from syncd.store import damage
 
 
 def config(connection: Connection | None = None) -> Config:
@@ -32,8 +33,8 @@ def current(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def upgrade(engine: Engine) -> None:
-    """Bring a store to the newest schema, in one transaction. Raises StoreError when a newer syncd made it."""
+def upgrade(engine: Engine, name: str) -> None:
+    """Bring a store to the newest schema, in one transaction. Raises StoreError when a newer syncd made it, or it is damaged."""
     with engine.connect() as connection:
         at = current(connection)
     if at == newest():
@@ -41,6 +42,9 @@ def upgrade(engine: Engine) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
     if at is not None and at not in known:
         raise StoreError(f"the store has schema {at}, which this version of syncd does not know.", advice="Install the newer syncd.")
+    if at is not None:
+        with engine.connect() as connection:
+            damage.refuse(connection, name)
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
         if current(connection) != newest():
             command.upgrade(config(connection), "head")

@@ -1,0 +1,78 @@
+"""The syncd command with one thing in it gone wrong: `python -m tests.faults.altered WHAT ARGUMENT…`, as a process of its own."""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from apscheduler.schedulers.background import BackgroundScheduler
+from sqlalchemy import Engine, event
+
+from connectors.clever import CleverConnector
+from syncd.cli import main
+
+
+def poison() -> None:
+    """The data of the source called shelbyville end the process, half way through."""
+    pull = CleverConnector.pull
+
+    def poisoned(self: CleverConnector) -> Iterator[Any]:
+        for number, item in enumerate(pull(self)):
+            if self.context.source == "shelbyville" and number == 3:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield item
+
+    CleverConnector.pull = poisoned  # type: ignore[method-assign]
+
+
+def deaf() -> None:
+    """A pull waits for ever, and hears nobody."""
+
+    def pull(self: CleverConnector) -> Iterator[Any]:
+        threading.Event().wait()
+        yield from ()
+
+    CleverConnector.pull = pull  # type: ignore[method-assign]
+
+
+def dead_scheduler() -> None:
+    """The scheduler's thread dies as soon as it has something to do."""
+
+    def process(self: BackgroundScheduler) -> None:
+        sys.exit()
+
+    BackgroundScheduler._process_jobs = process
+
+
+def stopped_at_apply() -> None:
+    """SIGTERM comes in the middle of the transaction that applies."""
+
+    def at(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.startswith("INSERT INTO changes"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    event.listen(Engine, "before_cursor_execute", at)
+
+
+def full_disk() -> None:
+    """The store may take no page more than it has."""
+
+    def at(connection: Any, _record: object) -> None:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+        connection.execute(f"PRAGMA max_page_count = {max(pages, 60)}")
+
+    event.listen(Engine, "connect", at)
+
+
+def read_only() -> None:
+    """The store may not be written."""
+    event.listen(Engine, "connect", lambda connection, _record: connection.execute("PRAGMA query_only = ON"))
+
+
+ALTERATIONS: tuple[Callable[[], None], ...] = (poison, deaf, dead_scheduler, stopped_at_apply, full_disk, read_only)
+
+if __name__ == "__main__":
+    {change.__name__: change for change in ALTERATIONS}[sys.argv.pop(1)]()
+    main()
