@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import time_machine
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from syncd.contract.connector import Context
 from syncd.errors import CanNotUndo, NothingHeld, SyncdError
@@ -173,68 +173,69 @@ def different(left: Rows, right: Rows) -> list[str]:
     return [f"{name} ({len(set(left[name]) ^ set(right[name]))})" for name in left if left[name] != right[name]]
 
 
-def watch(store: Store, reached: Callable[[str], None], *, fine: bool) -> None:
+def watch(reached: Callable[[str], None], *, fine: bool = False) -> None:
     """Call `reached` at each point that this process comes to."""
-    event.listen(store.engine, "before_cursor_execute", lambda _c, _cursor, statement, *_rest: reached(" ".join(statement.split())[:60]))
-    event.listen(store.engine, "commit", lambda _connection: reached("COMMIT"))
+    event.listen(Engine, "before_cursor_execute", lambda _c, _cursor, statement, *_rest: reached(" ".join(statement.split())[:60]))
+    event.listen(Engine, "commit", lambda _connection: reached("COMMIT"))
     if fine:
 
         def on_connect(connection: sqlite3.Connection, _record: object) -> None:
             connection.set_trace_callback(lambda statement: reached(f"in SQLite: {statement[:12]}"))
             connection.set_progress_handler(lambda: reached("within a statement"), STEPS)
 
-        event.listen(store.engine, "connect", on_connect)
+        event.listen(Engine, "connect", on_connect)
 
 
-def in_a_process(bench: Bench, arrange: Callable[[Callable[[str], None]], None]) -> tuple[int, list[str]]:
-    """Do the run in a process of its own: how that ended, and the lines that it told."""
+def kill_at(point: int, told: int, *, fine: bool = False) -> None:
+    """End this process with SIGKILL at its n-th point, and write first where that is."""
+    passed = 0
+
+    def reached(where: str) -> None:
+        nonlocal passed
+        passed += 1
+        if passed == point:
+            os.write(told, f"point {point}, {where}".encode())
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    watch(reached, fine=fine)
+
+
+def in_a_process(arrange: Callable[[int], None], work: Callable[[], None]) -> tuple[int, str]:
+    """Fork, arrange, work: how the process ended, and what it wrote to the file descriptor that `arrange` gets."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         ended = 1
         try:
-            arrange(lambda line: os.write(writing, f"{line}\n".encode()) and None)
-            bench.attempt()
+            arrange(writing)
+            work()
             ended = 0
         finally:
             os._exit(ended)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
-        lines = pipe.read().decode().splitlines()
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), lines
+        told = pipe.read().decode()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), told
 
 
 def points(bench: Bench, *, fine: bool, every: int) -> Iterator[int]:
     """The points to kill at: one of `every` up to the transaction that applies, then each, for ever."""
     bench.restore()
-    _, lines = in_a_process(bench, lambda tell: watch(bench.store, tell, fine=fine))
-    applies = [number for number, line in enumerate(lines, 1) if line == "BEGIN IMMEDIATE"][1]
+    _, told = in_a_process(lambda told: watch(lambda line: os.write(told, f"{line}\n".encode()) and None, fine=fine), bench.attempt)
+    applies = [number for number, line in enumerate(told.splitlines(), 1) if line == "BEGIN IMMEDIATE"][1]
     yield from range(1, applies, every)
     yield from count(applies)
 
 
 def every_point(bench: Bench, tally: Tally, *, fine: bool, every: int) -> None:
     """Kill at one point after the other, until the run ends whole."""
-
-    def kill(point: int, tell: Callable[[str], None]) -> None:
-        passed = 0
-
-        def reached(where: str) -> None:
-            nonlocal passed
-            passed += 1
-            if passed == point:
-                tell(f"point {point}, {where}")
-                os.kill(os.getpid(), signal.SIGKILL)
-
-        watch(bench.store, reached, fine=fine)
-
     for point in points(bench, fine=fine, every=every):
         bench.restore()
-        ended, lines = in_a_process(bench, partial(kill, point))
+        ended, where = in_a_process(partial(kill_at, point, fine=fine), bench.attempt)
         if ended not in (0, -signal.SIGKILL):
             tally.wrong.append(f"{bench.scenario.name}: the run ended with {ended} before point {point}")
             return
-        bench.look("".join(lines), tally, whole=ended == 0)
+        bench.look(where, tally, whole=ended == 0)
         if ended == 0:
             return
         tally.points += 1

@@ -1,0 +1,58 @@
+"""A store is brought to a newer schema whole or not at all, and an older syncd leaves a newer store alone."""
+
+import json
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import create_engine
+
+from syncd.errors import StoreError
+from syncd.store import migrations, open_store
+
+
+def store_at(path: Path, revision: str | None) -> Path:
+    """A store as an earlier version left it, with a school and a student in it; an empty file for None."""
+    path.touch(0o600)
+    if revision is None:
+        return path
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        command.upgrade(migrations.config(connection), revision)
+        connection.exec_driver_sql("INSERT INTO sources (name, epoch) VALUES ('springfield', 1)")
+        connection.exec_driver_sql(
+            "INSERT INTO orgs (source, id, status, created_run, changed_run) VALUES ('springfield', 's-1', 'active', 1, 1)"
+        )
+        connection.exec_driver_sql(
+            "INSERT INTO users (source, id, status, roles, created_run, changed_run)"
+            """ VALUES ('springfield', 'u-1', 'active', '[{"org_id":"s-1","primary":true,"role":"student"}]', 1, 1)"""
+        )
+    engine.dispose()
+    return path
+
+
+@pytest.mark.fault("X12")
+@pytest.mark.parametrize("revision", [None, "0001"])
+def test_an_upgrade_that_is_killed_anywhere_is_whole_or_has_not_begun(revision: str | None, tmp_path: Path) -> None:
+    store = store_at(tmp_path / "old.db", revision)
+    done = subprocess.run([sys.executable, "-m", "tests.faults.crash_upgrade", str(store)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    tally = json.loads(done.stdout.splitlines()[-1])
+    assert tally["wrong"] == []
+    assert tally["points"] > 10 and tally["before"] > 10 and tally["after"]
+
+
+@pytest.mark.fault("X12")
+def test_an_older_syncd_leaves_a_newer_store_alone(tmp_path: Path) -> None:
+    path = tmp_path / "roster.db"
+    open_store(f"sqlite:///{path}").close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(StoreError, match=r"schema 9999.*Install the newer syncd"):
+        open_store(f"sqlite:///{path}")
+    assert path.read_bytes() == before
