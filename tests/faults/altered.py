@@ -58,20 +58,10 @@ def stopped_at_apply() -> None:
 
 def full_disk() -> None:
     """The store may take no page more than it has."""
-
-    def at(connection: Any, _record: object) -> None:
-        pages = connection.execute("PRAGMA page_count").fetchone()[0]
-        connection.execute(f"PRAGMA max_page_count = {max(pages, 60)}")
-
-    event.listen(Engine, "connect", at)
+    event.listen(Engine, "connect", lambda connection, _record: connection.execute("PRAGMA max_page_count = 1"))
 
 
-def read_only() -> None:
-    """The store may not be written."""
-    event.listen(Engine, "connect", lambda connection, _record: connection.execute("PRAGMA query_only = ON"))
-
-
-ALTERATIONS: tuple[Callable[[], None], ...] = (poison, deaf, dead_scheduler, stopped_at_apply, full_disk, read_only)
+ALTERATIONS: tuple[Callable[[], None], ...] = (poison, deaf, dead_scheduler, stopped_at_apply, full_disk)
 
 if __name__ == "__main__":
     {change.__name__: change for change in ALTERATIONS}[sys.argv.pop(1)]()
