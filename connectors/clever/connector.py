@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
+
 from connectors.clever import events, fetch
 from connectors.clever.read import read
 from connectors.clever.settings import CleverSettings
@@ -75,7 +77,7 @@ class CleverConnector(Connector):
         sessions = self._connect()
         # Before everything else: what happens during the pull must come again with the first changes.
         listening = self._by_district() if self.settings.events else {}
-        newest = {district: events.newest(http, self._base) for district, http in listening.items()}
+        places = {district: events.newest(http, self._base) for district, http in listening.items()}
         for resource in RESOURCES:
             doubt = None
             for http in sessions:
@@ -87,19 +89,26 @@ class CleverConnector(Connector):
                         raise
                     doubt = f"{resource.name} are not shared any more (Clever answered {problem.status})"
             yield Finished(resource.name, doubt)
-        if newest and all(newest.values()):
-            yield Cursor(newest)
+        if places and all(places.values()):
+            yield Cursor({district: msgspec.to_builtins(place) for district, place in places.items()})
 
     def changes(self, cursor: Any) -> Iterator[Page | Cursor]:
+        source = self.context.source
+        if not self.settings.events:
+            raise FullPullNeeded(f"{source}: Clever's events are switched off in the configuration.")
         sessions = self._by_district()
-        if not self.settings.events or not isinstance(cursor, dict) or cursor.keys() != sessions.keys():
-            raise FullPullNeeded(f"{self.context.source}: other districts are connected than before.")
-        reads = {district: events.since(http, self._base, str(cursor[district])) for district, http in sessions.items()}
+        try:
+            places = msgspec.convert(cursor, dict[str, events.Place])
+        except msgspec.ValidationError:
+            raise FullPullNeeded(f"{source}: there is no event to go on from.") from None
+        if places.keys() != sessions.keys():
+            raise FullPullNeeded(f"{source}: other districts are connected than before.")
+        reads = {district: events.since(http, self._base, places[district]) for district, http in sessions.items()}
         for resource in RESOURCES:
             documents = [document for read_on in reads.values() for document in read_on.of(resource.name)]
             if documents:
                 yield Page(resource.name, documents)
-        yield Cursor({district: read_on.newest for district, read_on in reads.items()})
+        yield Cursor({district: msgspec.to_builtins(read_on.place) for district, read_on in reads.items()})
 
     def ask(self, resource: str, record_id: str) -> Presence:
         for http in self._connect():

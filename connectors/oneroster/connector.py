@@ -41,6 +41,7 @@ class OneRosterConnector(Connector):
         self._http: Http | None = None
         self._asked = dict(SORTED)
         self._refused: str | None = None
+        self._refused_for: str | None = None
 
     def resources(self) -> tuple[Resource, ...]:
         return (*RESOURCES, DEMOGRAPHICS) if self.settings.demographics else RESOURCES
@@ -68,36 +69,40 @@ class OneRosterConnector(Connector):
         return self._http
 
     def pull(self) -> Iterator[Page | Finished | Cursor]:
-        http, given, clock = self._connect(), 0, Clock()
+        http, clock = self._connect(), Clock()
+        without: list[str] = []
         for resource in self.resources():
             collection = Collection(http, resource.name, resource.name, self.settings.page_size, self._asked, clock)
             try:
                 yield from collection.pages()
-                given += 1
             except (SignInRefused, BadAnswer) as problem:
                 if problem.status not in (403, 404):
                     raise
+                without.append(resource.name)
                 yield Finished(resource.name, f"{resource.name} are not to be had (answer {problem.status})")
-        if not given:
+        if len(without) == len(self.resources()):
             raise BadAnswer(
                 f"{self.context.source}: {http.host} gives none of the collections.",
                 advice="Check the url, and what the credentials may read.",
             )
-        if self._refused is not None:
+        if self._refused is not None and self._refused_for not in without:
             yield Cursor({"refused": self._refused})
         elif clock.newest is not None:
-            yield Cursor({"modified": clock.cursor()})
+            yield Cursor({"modified": clock.cursor(), "without": without})
 
     def changes(self, cursor: Any) -> Iterator[Page | Cursor]:
         """What the provider dates after the cursor, less an overlap: providers publish rows later than those are dated."""
+        source = self.context.source
         self._refused = cursor.get("refused")
         known = moment(cursor.get("modified"))
         if self._refused is not None or known is None:
-            reason = self._refused or f"{self.context.source}: there is no date to go on from."
-            raise FullPullNeeded(reason, known=self._refused is not None)
-        http, whole = self._connect(), True
+            raise FullPullNeeded(self._refused or f"{source}: there is no date to go on from.", known=self._refused is not None)
+        # Lists that were not to be had are not asked for again before the next full pull.
+        http, whole, without = self._connect(), True, cursor.get("without") or []
         clock = Clock(newest=known, since=known - timedelta(hours=self.settings.overlap_hours))
         for resource in self.resources():
+            if resource.name in without:
+                continue
             collection = Collection(http, resource.name, resource.name, self.settings.page_size, self._asked, clock)
             try:
                 for item in collection.pages():
@@ -106,14 +111,21 @@ class OneRosterConnector(Connector):
                     else:
                         whole = whole and item.doubt is None
             except FullPullNeeded as problem:
-                self._refused = problem.message
-                raise
+                raise self._refuse(resource.name, problem) from None
             except (SignInRefused, BadAnswer) as problem:
-                # Not to be had: the next full pull says so.
-                if problem.status not in (403, 404):
+                if problem.status is None or problem.status == 401 or not 400 <= problem.status < 500:
                     raise
+                told = f"{source}: {http.host} answered {problem.status} to {resource.name} with a filter on dateLastModified."
+                raise self._refuse(resource.name, FullPullNeeded(told)) from None
         if whole:
-            yield Cursor({"modified": clock.cursor()})
+            yield Cursor({"modified": clock.cursor(), "without": without})
+
+    def _refuse(self, resource: str, problem: FullPullNeeded) -> FullPullNeeded:
+        """Remember that the provider takes no filter, and on which list: if that list is gone altogether, it was not the filter's fault."""
+        self._refused, self._refused_for = problem.message, resource
+        # The sort may have been given up on the way to finding that out.
+        self._asked.update(SORTED)
+        return problem
 
     def ask(self, resource: str, record_id: str) -> Presence:
         try:

@@ -2,7 +2,7 @@
 records twice. The end is an empty page, or the total where one is sent; never a page shorter than asked."""
 
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,8 @@ from syncd.http.session import Answer, Http
 from syncd.roster.fields import moment
 
 SMALLEST_PAGE = 100
+# A filter is ignored when what comes is older than that by more than any zone: some providers read its time in a zone of their own.
+GRACE = timedelta(hours=24)
 
 
 class _Id(msgspec.Struct):
@@ -35,14 +37,16 @@ _list = msgspec.json.Decoder(list[msgspec.Raw])
 @dataclass
 class Clock:
     """The provider's clock, as its records show it. newest: the latest `dateLastModified` that came. since: only what is dated from here
-    on is asked for; None asks for everything."""
+    on is asked for; None asks for everything. began: when the pull did."""
 
     newest: datetime | None = None
     since: datetime | None = None
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def cursor(self) -> str:
-        """Where the next pull of changes starts: never ahead of now, whatever a record claims."""
-        return min(self.newest or datetime.now(UTC), datetime.now(UTC)).isoformat()
+        """Where the next pull of changes starts: never ahead of this pull's beginning. A record may claim to be of the future, and one that
+        changed after its page had been read is older than those on the pages after it."""
+        return min(self.newest or self.began, self.began).isoformat()
 
     def filter(self) -> dict[str, str]:
         """The filter, in UTC with a Z: a numeric zone would need its + encoded twice for some providers."""
@@ -55,8 +59,7 @@ class Clock:
             return True
         if self.newest is None or at > self.newest:
             self.newest = at
-        # A second of grace: providers round.
-        return self.since is None or at >= self.since - timedelta(seconds=1)
+        return self.since is None or at >= self.since - GRACE
 
 
 def standing(body: bytes) -> Presence:

@@ -63,18 +63,17 @@ class PretendClever(Pretend):
             return "starting_after" not in request.params, "a later page"
 
         mock.get(f"{BASE}/users", json=envelope(STUDENT, following="/v3.1/users?starting_after=s1"), match=[first])
-        newest = responses.matchers.query_param_matcher({"ending_before": "last", "limit": 1})
-        mock.get(f"{BASE}/events", json=envelope(event("e1")), match=[newest])
+        newest = responses.matchers.query_param_matcher({"ending_before": "last", "limit": 2})
+        mock.get(f"{BASE}/events", json=envelope(event("e0"), event("e1")), match=[newest])
 
     def serve_one(self, mock: responses.RequestsMock, record_id: str, presence: Presence) -> None:
         status = {Presence.FOUND: 200, Presence.GONE: 404, Presence.CANNOT_TELL: 403}[presence]
         mock.get(f"{BASE}/users/{record_id}", json={"data": STUDENT}, status=status)
 
     def serve_changes(self, mock: responses.RequestsMock) -> Any:
-        mock.get(f"{BASE}/events/e1", json={"data": event("e1")})
-        after = responses.matchers.query_param_matcher({"starting_after": "e1", "limit": 1000})
-        mock.get(f"{BASE}/events", json=envelope(event("e2"), event("e3")), match=[after])
-        return {"": "e1"}
+        after = responses.matchers.query_param_matcher({"starting_after": "e0", "limit": 1000})
+        mock.get(f"{BASE}/events", json=envelope(event("e1", id="s0"), event("e2"), event("e3")), match=[after])
+        return {"": {"newest": "e1", "before": "e0"}}
 
 
 class TestConformance(Conformance):
