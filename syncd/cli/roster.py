@@ -60,22 +60,22 @@ def roster(
     if as_of is None:
         found = held.records(store, SINGULAR[kind], source, status, search)
     else:
-        found = held.records_as_of(store, SINGULAR[kind], _run(store, as_of, source), source, status, search)
+        found = held.records_as_of(store, SINGULAR[kind], _when(store, as_of), source, status, search)
     if json:
         _stream(found, limit)
     else:
         _table(kind, found, limit or 50)
 
 
-def _run(store: Store, as_of: str, source: str | None) -> int:
-    """The run that a number or a time means. Raises ConfigError, and StoreError for a run that there is not."""
+def _when(store: Store, as_of: str) -> int | datetime:
+    """A run's number or a time. Raises ConfigError, and StoreError for a run that there is not."""
     if as_of.isascii() and as_of.isdigit():
         return runs.get(store, int(as_of)).run
     try:
         moment = datetime.fromisoformat(as_of)
     except ValueError:
         raise ConfigError("--as-of takes a run's number, or a time such as 2026-11-23T08:00 (UTC if it names no zone).") from None
-    return runs.run_at(store, moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment, source)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def _stream(found: Iterator[dict[str, Any]], limit: int | None) -> None:

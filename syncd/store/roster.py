@@ -8,7 +8,7 @@ from sqlalchemy import Select, func, or_, select
 
 from syncd.roster.kinds import PLURAL, fields
 from syncd.store.engine import Store
-from syncd.store.tables import ROSTER, changes
+from syncd.store.tables import ROSTER, changes, runs
 
 _SEARCHED = ("id", "name", "given_name", "family_name", "username", "number")
 
@@ -40,11 +40,13 @@ def records(
 
 
 def records_as_of(
-    store: Store, kind: str, run: int, source: str | None = None, status: str = "active", search: str | None = None
+    store: Store, kind: str, as_of: int | datetime, source: str | None = None, status: str = "active", search: str | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The records of a kind as they were when a run had ended: today's, with all later changes taken back, by source and id."""
+    """The records of a kind as they were when a run had ended, or at a time: today's, with all later changes taken back, by source and id."""
     table, words = ROSTER[kind], (search or "").lower()
-    later = select(changes).where(changes.c.kind == kind, changes.c.run > run)
+    # Runs of different sources overlap, so that a time does not stand for one run.
+    since = changes.c.run > as_of if isinstance(as_of, int) else changes.c.run.in_(select(runs.c.id).where(runs.c.finished_at > as_of))
+    later = select(changes).where(changes.c.kind == kind, since)
     now = select(table)
     if source:
         later, now = later.where(changes.c.source == source), now.where(table.c.source == source)

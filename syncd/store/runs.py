@@ -232,15 +232,6 @@ def quarantined(store: Store, source: str, run: int | None = None) -> list[dict[
         ]
 
 
-def run_at(store: Store, moment: datetime, source: str | None = None) -> int:
-    """The latest run that had ended at a moment; 0 when there was none."""
-    query = select(func.max(runs.c.id)).where(runs.c.finished_at <= moment)
-    if source:
-        query = query.where(runs.c.source == source)
-    with store.read() as connection:
-        return connection.execute(query).scalar() or 0
-
-
 def held_changes_of(store: Store, run: int, limit: int | None = None) -> list[dict[str, Any]]:
     """What a run holds: ids, actions and rules, by kind and id."""
     query = select(held_changes).where(held_changes.c.run == run).order_by(held_changes.c.kind, held_changes.c.record_id)

@@ -19,6 +19,10 @@ def settle(connection: Connection, *, latest: bool = False) -> None:
     with connection.begin():
         for table in STAGED.values():
             _settle(connection, table, latest)
+        # Nobody can tell which people a section has that came in two versions.
+        enrollment = STAGED["enrollment"]
+        document = staged_unreadable.c.document_id
+        connection.execute(delete(enrollment).where(enrollment.c.document_id.in_(select(document).where(document.is_not(None)))))
 
 
 def _settle(connection: Connection, table: Table, latest: bool) -> None:

@@ -12,9 +12,10 @@ from sqlalchemy.sql.elements import ColumnElement
 from syncd.roster.kinds import fields
 from syncd.store.tables import ROSTER, waiting
 from syncd.sync.stage import Staged
-from syncd.sync.staging import STAGED, staged_problems, staged_waiting
+from syncd.sync.staging import STAGED, staged_problems, staged_unreadable, staged_waiting
 
 _KEPT = (*fields("enrollment"), "extra")
+_NOTHING = dict.fromkeys(_KEPT)
 _NEEDS = (("section_id", "section"), ("user_id", "user"))
 
 
@@ -28,7 +29,7 @@ def take_in_waiting(connection: Connection, source: str) -> None:
     )
     with connection.begin():
         rows = [
-            {"id": row.id, "gone": False, "resource": row.resource, "document_id": row.document_id, **row.record}
+            {"id": row.id, "gone": False, "resource": row.resource, "document_id": row.document_id, **_NOTHING, **row.record}
             for row in connection.execute(query)
         ]
         if rows:
@@ -68,10 +69,13 @@ def _is_there(source: str, staged: Staged, kind: str, wanted: Any) -> ColumnElem
     """Whether a record is known to be: it came, or we hold it and nothing says that it is no more."""
     came, held = STAGED[kind].c, ROSTER[kind].c
     is_here = exists(select(came.id).where(came.id == wanted, came.gone.is_(False)))
+    stands = select(held.id).where(held.source == source, held.id == wanted, held.status == "active")
     if staged.proves_absence(kind):
-        return is_here
+        # One that came and could not be read stands as it was.
+        unreadable = select(staged_unreadable.c.document_id).where(staged_unreadable.c.resource.in_(staged.stating(kind)))
+        return or_(is_here, exists(stands.where(held.id.in_(unreadable))))
     said_gone = exists(select(came.id).where(came.id == wanted, came.gone.is_(True)))
-    return or_(is_here, and_(exists(select(held.id).where(held.source == source, held.id == wanted, held.status == "active")), ~said_gone))
+    return or_(is_here, and_(exists(stands), ~said_gone))
 
 
 def look_over(connection: Connection, staged: Staged) -> None:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, insert, select
 
+from syncd.roster.user import Role, User
 from syncd.store.tables import ROSTER
 from syncd.sync import compare
 from syncd.sync.plan import Action
@@ -41,7 +43,7 @@ def restage(connection: Connection, source: str, kind: str, changes: Sequence[Re
                 continue
             row = held.get(change.old_id or change.record_id)
             now = {name: row[name] for name in names} if row is not None else dict.fromkeys(names)
-            rows.append({"id": change.record_id, "gone": False, "resource": kind, **now, **(change.values or {})})
+            rows.append({"id": change.record_id, "gone": False, "resource": kind, **_derived(kind, now | (change.values or {}))})
         if rows:
             connection.execute(insert(staged), rows)
         connection.execute(
@@ -58,3 +60,11 @@ def restage(connection: Connection, source: str, kind: str, changes: Sequence[Re
                 for change in batch
             ],
         )
+
+
+def _derived(kind: str, record: dict[str, Any]) -> dict[str, Any]:
+    """The record with what the store derives from its fields: a user who gets back another school counts for that school again."""
+    if kind != "user":
+        return record
+    roles = msgspec.convert(record["roles"] or [], tuple[Role, ...])
+    return record | {"home_id": User(id="", roles=roles).home_id()}

@@ -196,6 +196,7 @@ def _steps(store: Store, order: Order, context: Context, report: RunReport, epoc
                     hold.settle(connection, order.approves, order.source, State.APPLIED, by=report.run)
                 if order.undoes is not None:
                     hold.settle(connection, order.undoes, order.source, State.UNDONE, by=report.run)
+                    undo.stand_again(connection, order.undoes)
     finally:
         connection.close()
 

@@ -84,17 +84,23 @@ def _stage_page(connector: Connector, connection: Connection, page: Page) -> set
         reading = connector.read(document)
         unusable = any(problem.fatal for problem in reading.problems)
         problems += [(document.resource, document.id, problem.rule, problem.field, problem.fatal) for problem in reading.problems]
+        usable = []
         for record in reading.records:
-            lacking = record.lacks()
+            # Of one that is gone, the id says it all.
+            lacking = None if record.gone else record.lacks()
             if lacking is None:
-                rows[record.kind].append(_row(record, document))
-            elif not record.gone:
+                usable.append(record)
+            else:
                 unusable = True
                 problems.append((document.resource, record.id, "missing", lacking, True))
-        parts += [_part(part, document) for part in reading.parts]
-        if unusable and document.id is None:
+        if not unusable:
+            for record in usable:
+                rows[record.kind].append(_row(record, document))
+            parts += [_part(part, document) for part in reading.parts]
+        elif document.id is None:
             nameless = True
-        elif unusable:
+        else:
+            # All of it, or nothing: what it stated before stands.
             unreadable.append((document.resource, document.id))
     with connection.begin():
         for kind, kind_rows in rows.items():

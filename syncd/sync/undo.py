@@ -3,10 +3,11 @@ its own; nothing is ever struck from the record."""
 
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, and_, func, or_, select, update
 
 from syncd.errors import CanNotUndo
-from syncd.store.tables import ROSTER, changes
+from syncd.report import State, Trigger
+from syncd.store.tables import ROSTER, changes, runs
 from syncd.sync import compare
 from syncd.sync.plan import Action
 from syncd.sync.restage import Restaged, restage
@@ -15,12 +16,20 @@ SHOWN = 20
 
 
 def check(connection: Connection, source: str, run: int) -> None:
-    """Refuse when later runs changed the same records. Raises CanNotUndo with the first of them."""
+    """Refuse when later runs changed the same records. Raises CanNotUndo with the first of them.
+
+    A later run that was undone in its turn does not count, nor does the run that undid it.
+    """
     mine, later = changes.alias("mine"), changes.alias("later")
+    stands = and_(
+        runs.c.state != State.UNDONE.value,
+        or_(runs.c.trigger != Trigger.UNDO.value, runs.c.settles < run),
+    )
     query = (
         select(mine.c.kind, mine.c.record_id, func.min(later.c.run))
         .join(later, (later.c.source == source) & (later.c.kind == mine.c.kind) & (later.c.record_id == mine.c.record_id))
-        .where(mine.c.source == source, mine.c.run == run, later.c.run > run)
+        .join(runs, runs.c.id == later.c.run)
+        .where(mine.c.source == source, mine.c.run == run, later.c.run > run, stands)
         .group_by(mine.c.kind, mine.c.record_id)
         .order_by(mine.c.kind, mine.c.record_id)
     )
@@ -36,13 +45,24 @@ def check(connection: Connection, source: str, run: int) -> None:
         )
 
 
+def stand_again(connection: Connection, run: int) -> None:
+    """When an undo is undone, the run that it had taken back stands again. In the caller's transaction."""
+    taken_back = select(runs.c.settles).where(runs.c.id == run, runs.c.trigger == Trigger.UNDO.value).scalar_subquery()
+    connection.execute(update(runs).where(runs.c.id == taken_back).values(state=State.APPLIED.value, settled_by=None))
+
+
 def draw_up(connection: Connection, source: str, run: int) -> int:
     """Stage and plan the way back; gives back how many changes are left out, because they do not stand any more."""
     left_out = 0
     with connection.begin():
         for kind, roster in ROSTER.items():
             query = (
-                select(changes, roster.c.status, *(roster.c[name].label(f"now_{name}") for name in compare.content(kind)))
+                select(
+                    changes,
+                    roster.c.status,
+                    roster.c.deactivated_at,
+                    *(roster.c[name].label(f"now_{name}") for name in compare.content(kind)),
+                )
                 .outerjoin(roster, (roster.c.source == source) & (roster.c.id == changes.c.record_id))
                 .where(changes.c.source == source, changes.c.run == run, changes.c.kind == kind)
                 .order_by(changes.c.record_id)
@@ -65,7 +85,7 @@ def _back(row: Any) -> Restaged | None:
         case Action.UPDATE.value, "active" if fields:
             return Restaged(row.record_id, Action.UPDATE.value, fields, None, old)
         case Action.DEACTIVATE.value, "inactive":
-            return Restaged(row.record_id, Action.REACTIVATE.value, fields | {"deactivated_at": [None, None]}, None, old)
+            return Restaged(row.record_id, Action.REACTIVATE.value, fields | {"deactivated_at": [row.deactivated_at, None]}, None, old)
         case Action.REKEY.value, "active" | "inactive":
             new_id, old_id = row.fields["id"]
             return Restaged(new_id, Action.REKEY.value, {"id": [old_id, new_id], **fields}, old_id, old)
