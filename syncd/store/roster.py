@@ -42,7 +42,7 @@ def records(
 def records_as_of(
     store: Store, kind: str, as_of: int | datetime, source: str | None = None, status: str = "active", search: str | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The records of a kind as they were when a run had ended, or at a time: today's, with all later changes taken back, by source and id."""
+    """The records of a kind by source and id as they were when a run had ended, or at a time: today's, less all later changes."""
     table, words = ROSTER[kind], (search or "").lower()
     # Runs of different sources overlap, so that a time does not stand for one run.
     since = changes.c.run > as_of if isinstance(as_of, int) else changes.c.run.in_(select(runs.c.id).where(runs.c.finished_at > as_of))

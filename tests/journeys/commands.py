@@ -1,0 +1,61 @@
+"""The command line over a journey's source: what is printed, and the exit code."""
+
+import signal
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from syncd.cli import main
+from syncd.sandbox import Sandbox
+
+CLEVER = """
+[sources.springfield]
+connector = "clever"
+url = "{clever}"
+token = {{ env = "T" }}
+demographics = true
+"""
+ONEROSTER = """
+[sources.springfield]
+connector = "oneroster"
+url = "{oneroster}"
+token_url = "{tokens}"
+client_id = {{ env = "I" }}
+client_secret = {{ env = "S" }}
+demographics = true
+"""
+
+
+class Ended(NamedTuple):
+    """How a command ended: its exit code, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Commands:
+    """`syncd` with the configuration of a sandbox, on the store `roster.db` of the same folder (as `Synced` has it)."""
+
+    def __init__(self, sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: str = ""):
+        template = ONEROSTER if "oneroster" in more else CLEVER
+        self.config = folder / "syncd.toml"
+        self.config.write_text(
+            template.format(clever=sandbox.clever_url, oneroster=sandbox.oneroster_12_url, tokens=sandbox.token_url)
+            + "".join(f"{line}\n" for line in more.splitlines() if line != "oneroster")
+        )
+        for name, value in (("T", sandbox.token), ("I", sandbox.client_id), ("S", sandbox.client_secret)):
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        self._monkeypatch, self._capsys = monkeypatch, capsys
+
+    def __call__(self, *arguments: object) -> Ended:
+        self._monkeypatch.setattr(sys, "argv", ["syncd", *map(str, arguments), "--config", str(self.config)])
+        self._capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = self._capsys.readouterr()
+        assert "Traceback" not in printed.err
+        return Ended(int(ended.value.code or 0), printed.out, printed.err)
