@@ -31,7 +31,9 @@ def as_of(source: Synced, run: int) -> Snapshot:
 def student(sandbox: Sandbox) -> User:
     """One of many at the largest school, so that no limit minds."""
     return next(
-        user for user in sandbox.district.users.values() if not user.gone and not user.guardians and any(r.role == "student" for r in user.roles)
+        user
+        for user in sandbox.district.users.values()
+        if not user.gone and not user.guardians and any(r.role == "student" for r in user.roles)
     )
 
 
@@ -61,12 +63,13 @@ def lived(sandbox: Sandbox) -> None:
 # ── taking back ──────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("dialect", [CLEVER, TWO])
-@pytest.mark.parametrize("happen", [renamed, left, returned, joined, lived])
+@pytest.mark.parametrize(
+    ("dialect", "happen"), [(TWO, renamed), (TWO, left), (TWO, returned), (TWO, joined), (TWO, lived), (CLEVER, returned), (CLEVER, lived)]
+)
 def test_an_undone_run_leaves_the_roster_as_it_was_and_waits_to_be_asked_for_again(
-    happen: Callable[[Sandbox], None], dialect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dialect: str, happen: Callable[[Sandbox], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with running(District.generate(students=40, seed=61)) as sandbox:
+    with running(District.generate(students=25, seed=61)) as sandbox:
         source = Synced(sandbox, tmp_path, dialect, monkeypatch)
         source.sync()
         left(sandbox)
@@ -109,7 +112,7 @@ def test_a_first_sync_can_be_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_poll_does_not_bring_back_what_was_undone_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(District.generate(students=40, seed=63)) as sandbox:
+    with running(District.generate(students=25, seed=63)) as sandbox:
         source = Synced(sandbox, tmp_path, TWO, monkeypatch)
         source.sync()
         joined(sandbox)
@@ -123,7 +126,7 @@ def test_a_poll_does_not_bring_back_what_was_undone_either(tmp_path: Path, monke
 
 
 def test_a_student_who_gets_back_the_old_school_counts_for_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(District.generate(students=60, seed=64)) as sandbox:
+    with running(District.generate(students=25, seed=64)) as sandbox:
         source = Synced(sandbox, tmp_path, TWO, monkeypatch)
         source.sync()
         who = student(sandbox)
@@ -145,7 +148,7 @@ def home_of(source: Synced, record_id: str) -> Any:
 
 @pytest.mark.parametrize("scenario", ["mass-removal", "sis-migration"])
 def test_an_approved_hold_can_be_undone(scenario: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(District.generate(students=40, seed=65)) as sandbox:
+    with running(District.generate(students=25, seed=65)) as sandbox:
         source = Synced(sandbox, tmp_path, TWO, monkeypatch)
         source.sync()
         sandbox.rehearse(scenario)
@@ -165,7 +168,7 @@ def test_an_approved_hold_can_be_undone(scenario: str, tmp_path: Path, monkeypat
 @pytest.fixture
 def twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     """A source whose runs 2 and 3 both changed one student, run 3 another one, too."""
-    with running(District.generate(students=40, seed=66)) as sandbox:
+    with running(District.generate(students=25, seed=66)) as sandbox:
         source = Synced(sandbox, tmp_path, CLEVER, monkeypatch)
         source.sync()
         who = student(sandbox)
@@ -244,9 +247,9 @@ def test_there_is_nothing_to_undo_in_a_run_that_applied_nothing(settle: str, twi
 # ── as of ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("dialect", [CLEVER, ONE, TWO])
+@pytest.mark.parametrize("dialect", [CLEVER, ONE])
 def test_the_roster_is_shown_as_it_was_after_each_run(dialect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with running(District.generate(students=40, seed=67)) as sandbox:
+    with running(District.generate(students=25, seed=67)) as sandbox:
         source = Synced(sandbox, tmp_path, dialect, monkeypatch)
         kept: dict[int, Snapshot] = {}
 
