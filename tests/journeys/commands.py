@@ -39,13 +39,12 @@ class Ended(NamedTuple):
 class Commands:
     """`syncd` with the configuration of a sandbox, on the store `roster.db` of the same folder (as `Synced` has it)."""
 
-    def __init__(self, sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], more: str = ""):
-        template = ONEROSTER if "oneroster" in more else CLEVER
+    def __init__(
+        self, sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], dialect: str = "clever"
+    ) -> None:
+        template = CLEVER if dialect.startswith("clever") else ONEROSTER
         self.config = folder / "syncd.toml"
-        self.config.write_text(
-            template.format(clever=sandbox.clever_url, oneroster=sandbox.oneroster_12_url, tokens=sandbox.token_url)
-            + "".join(f"{line}\n" for line in more.splitlines() if line != "oneroster")
-        )
+        self.config.write_text(template.format(clever=sandbox.clever_url, oneroster=sandbox.oneroster_12_url, tokens=sandbox.token_url))
         for name, value in (("T", sandbox.token), ("I", sandbox.client_id), ("S", sandbox.client_secret)):
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(signal, "signal", lambda *_: None)

@@ -1,0 +1,85 @@
+"""`syncd verify` compares the roster with the source and changes nothing."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from syncd.sandbox import District, running
+from syncd.store.tables import metadata
+from tests.journeys.commands import Commands
+from tests.journeys.synced import Synced
+
+
+def tables(source: Synced) -> dict[str, Any]:
+    """Every row of every table, but the runs and their logs (a comparison is a run), and the count of runs that a source keeps."""
+    with source.store.read() as connection:
+        found = {
+            table.name: sorted(map(tuple, connection.execute(table.select())), key=repr)
+            for table in metadata.sorted_tables
+            if table.name not in ("runs", "run_log")
+        }
+    found["sources"] = [(name, cursor) for name, _epoch, cursor in found["sources"]]
+    return found
+
+
+@pytest.mark.parametrize("dialect", ["clever-3.1", "oneroster-1.2-oauth2"])
+def test_a_roster_that_equals_its_source_is_told_so_and_one_that_does_not_is_told_by_ids(
+    dialect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(District.generate(students=25, seed=71)) as sandbox:
+        source = Synced(sandbox, tmp_path, dialect, monkeypatch)
+        syncd = Commands(sandbox, tmp_path, monkeypatch, capsys, dialect)
+        sandbox.day(1)
+        source.sync()
+        same = syncd("verify", "springfield")
+        assert same.code == 0 and "the roster equals the source" in same.out
+
+        who = next(user for user in sandbox.district.users.values() if not user.gone and user.email)
+        sandbox.put("users", id=who.id, given_name="Renamed")
+        before = tables(source)
+        differs = syncd("verify", "springfield")
+        assert differs.code == 1 and "differs from the source in 1 record." in differs.out
+        assert (who.clever_id if dialect.startswith("clever") else who.id) in differs.out and "given_name" in differs.out
+        assert "Renamed" not in differs.out and (who.family_name or "") not in differs.out
+        told = msgspec.json.decode(syncd("verify", "springfield", "--json").out)
+        assert (told["equal"], told["differing"], len(told["differences"])) == (False, 1, 1)
+        assert tables(source) == before
+
+        source.sync()
+        assert syncd("verify", "springfield").code == 0
+
+
+def test_it_compares_all_also_where_a_sync_would_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(District.generate(students=60, seed=72)) as sandbox:
+        source = Synced(sandbox, tmp_path, "clever-3.1", monkeypatch)
+        syncd = Commands(sandbox, tmp_path, monkeypatch, capsys)
+        source.sync()
+        sandbox.rehearse("mass-removal")
+        before = tables(source)
+        held = source.sync(dry_run=True)
+        assert held.held, "a sync would hold"
+        told = msgspec.json.decode(syncd("verify", "springfield", "--all", "--json").out)
+        assert told["differing"] == len(told["differences"]) == len({(one["kind"], one["id"]) for one in told["differences"]}) > 50
+        assert f"differs from the source in {told['differing']} records" in syncd("verify", "springfield").out
+        assert "and" in syncd("verify", "springfield").out and "--all" in syncd("verify", "springfield").out
+        assert tables(source) == before
+
+
+def test_what_could_not_be_compared_is_not_called_equal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with running(District.generate(students=25, seed=73)) as sandbox:
+        source = Synced(sandbox, tmp_path, "clever-3.1", monkeypatch)
+        syncd = Commands(sandbox, tmp_path, monkeypatch, capsys)
+        source.sync()
+        sandbox.fault("status", path="/terms", status=403)
+        told = syncd("verify", "springfield")
+        assert told.code == 1
+        assert "nothing differs, but not all could be compared" in told.out and "terms are not shared any more" in told.out
+        sandbox.fault("status", path="/users", status=401)
+        failed = syncd("verify", "springfield")
+        assert failed.code == 1 and "refused the credentials" in failed.out
