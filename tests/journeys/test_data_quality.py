@@ -207,10 +207,9 @@ def test_an_enrollment_of_nobody_waits_for_the_one_it_names_at_oneroster(tmp_pat
     with running(District.generate(students=25, seed=83)) as sandbox:
         source = Synced(sandbox, tmp_path, TWO, monkeypatch, overlap_hours=0)
         source.sync()
-        user, enrollment = enroll_newcomer(sandbox)
-        _, second = enroll_newcomer(sandbox)
-        second.role = "proctor"
-        second.first_day = None
+        (user, enrollment), (_, other) = sorted((enroll_newcomer(sandbox) for _ in range(2)), key=lambda made: str(made[1].id))
+        # The one that is taken up second lacks what the first has.
+        other.role, other.first_day = "proctor", None
         sandbox.district.clock += 3_600_000
         sandbox.put("orgs", id=next(iter(sandbox.district.orgs)), name="Moved on")
         sandbox.fault("shape", path="/users?", body={"users": []})
