@@ -209,7 +209,7 @@ def test_an_enrollment_of_nobody_waits_for_the_one_it_names_at_oneroster(tmp_pat
         source.sync()
         (user, enrollment), (_, other) = sorted((enroll_newcomer(sandbox) for _ in range(2)), key=lambda made: str(made[1].id))
         # The one that is taken up second lacks what the first has.
-        other.role, other.first_day = "proctor", None
+        enrollment.first_day, other.first_day = "2026-08-20", None
         sandbox.district.clock += 3_600_000
         sandbox.put("orgs", id=next(iter(sandbox.district.orgs)), name="Moved on")
         sandbox.fault("shape", path="/users?", body={"users": []})
