@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from syncd import errors
 from syncd.cli import app
 from syncd.contract import discovery
+from syncd.sandbox.scenarios import SCENARIOS
 from syncd.settings.file import FileSettings, LogSettings, StoreSettings
 from syncd.settings.guard import GuardSettings
 from syncd.settings.source import SourceSettings
@@ -49,3 +50,16 @@ def test_each_command_stands_in_the_readme() -> None:
 def test_each_error_stands_in_the_tree_at_the_top_of_its_file() -> None:
     classes = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
     assert {name for name in classes if name not in (errors.__doc__ or "")} == set()
+
+
+def test_each_promise_names_tests_that_are_there() -> None:
+    rows = [line for line in Path("docs/promises.md").read_text(encoding="utf-8").splitlines() if line.startswith("| **")]
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/.]+)`", row)
+        assert named, "a promise without a test is a wish"
+        assert [name for name in named if not Path(name).is_file()] == []
+
+
+def test_each_scenario_of_the_sandbox_can_be_looked_up() -> None:
+    promises = Path("docs/promises.md").read_text(encoding="utf-8")
+    assert [name for name in SCENARIOS if f"| `{name}` |" not in promises] == []
