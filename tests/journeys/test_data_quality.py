@@ -91,7 +91,8 @@ def spoil(sandbox: Sandbox, gone: dict[str, Any]) -> dict[str, str]:
     # Who left comes back twice.
     twins = [{**json.loads(json.dumps(gone)), "id": f"ffffffffffffffffffffff0{number}"} for number in (1, 2)]
     serve(sandbox, "users", [*users, other, *twins])
-    placeless, untaught, ghostly = sections[0], sections[1], sections[2]
+    placeless, untaught, ghostly, empty = sections[:4]
+    empty["students"] = []
     placeless["school"] = None
     placeless["students"] = []
     untaught["teacher"], untaught["teachers"] = None, []
@@ -109,6 +110,7 @@ def spoil(sandbox: Sandbox, gone: dict[str, Any]) -> dict[str, str]:
         "same-person": twins[0]["id"],
         "missing": placeless["id"],
         "no-teacher": untaught["id"],
+        "no-student": empty["id"],
         "no-such-record": f"{ghostly['id']}:ffffffffffffffffffffffaa:student",
     }
 
@@ -118,12 +120,12 @@ def test_every_rule_that_can_be_told_happened_here(wrong: Wrong) -> None:
 
 
 @pytest.mark.fault("D1", "D8", "D12")
-@pytest.mark.parametrize("rule", ["no-name", "no-school", "not-a-date", "two-users-one-email", "no-teacher", "same-person"])
+@pytest.mark.parametrize("rule", ["no-name", "no-school", "not-a-date", "two-users-one-email", "no-teacher", "no-student", "same-person"])
 def test_what_is_odd_is_used_all_the_same_and_told(rule: str, wrong: Wrong) -> None:
     record_id = wrong.ids[rule]
     assert wrong.rows[rule, record_id]["used"]
     if rule != "same-person":
-        assert wrong.after[record_id] != wrong.before[record_id] or rule == "no-teacher"
+        assert wrong.after[record_id] != wrong.before[record_id] or rule in ("no-teacher", "no-student")
         assert wrong.after[record_id]["status"] == "active"
 
 
