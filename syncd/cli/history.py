@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from syncd.cli.app import Json, app, console, print_json, store
+from syncd.cli.app import Json, app, console, notes, print_json, store
+from syncd.cli.show import because
 from syncd.errors import StoreError
 from syncd.store import roster, runs
 
@@ -27,14 +28,18 @@ def history(
     source: Annotated[str | None, typer.Option(help="Only this source's.")] = None,
     json: Json = False,
 ) -> None:
-    """Show a record's changes over all runs, oldest first."""
+    """Show a record's changes over all runs, oldest first, and what waits for a person."""
     opened = store()
     records = roster.record(opened, kind, record_id, source)
+    if not records and (now := runs.now_called(opened, kind, record_id, source)):
+        notes.print(f"{kind} {record_id} has the id {now} now.", markup=False, highlight=False, soft_wrap=True)
+        record_id, records = now, roster.record(opened, kind, now, source)
     if not records:
         raise StoreError(f"there is no {kind} {record_id}.", advice=f"`syncd roster {kind}s --search` finds ids.")
     changes = runs.history(opened, kind, record_id, source)
+    held = runs.held_of(opened, kind, record_id, source)
     if json:
-        print_json({"records": records, "changes": changes})
+        print_json({"records": records, "changes": changes, "held_changes": held})
         return
     for record in records:
         console.print(Text(f"{kind} {record_id} of {record['source']}: {record['status']}"))
@@ -45,6 +50,11 @@ def history(
             console.print(Text(f"  {at}  run {change.run}  {change.action}"))
             for name, (old, new) in change.fields.items():
                 console.print(Text(f"      {name}: {_plain(old)} → {_plain(new)}"))
+        for waiting in held:
+            if waiting["source"] == record["source"]:
+                console.print(
+                    Text(f"  run {waiting['run']} would {waiting['action']} it and waits for a person: {because(waiting['rule'])}")
+                )
 
 
 def _plain(value: Any) -> str:

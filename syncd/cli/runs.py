@@ -5,8 +5,7 @@ from typing import Annotated
 import typer
 
 from syncd.cli.app import Json, app, console, print_json, store
-from syncd.cli.show import changes_table, run_summary, runs_table
-from syncd.report import State
+from syncd.cli.show import changes_table, held_table, run_summary, runs_table
 from syncd.roster.kinds import PLURAL
 from syncd.store import runs as kept
 
@@ -41,31 +40,26 @@ def show(
     changes: Annotated[bool, typer.Option("--changes", help="All changes, not only the first.")] = False,
     json: Json = False,
 ) -> None:
-    """One run: its report and what it changed."""
+    """One run: its report, what it changed, and what of it waits for a person."""
     opened = store()
     report = kept.get(opened, run)
     limit = None if changes else SAMPLE + 1
     found = list(kept.changes_of(opened, run, limit=limit))
+    held = kept.held_changes_of(opened, run, limit)
     if json:
-        rows = [
+        shown = [
             {"kind": PLURAL[change.kind], "id": change.record_id, "action": change.action, "fields": change.fields}
             for change in (found if changes else found[:SAMPLE])
         ]
-        held = kept.held_changes_of(opened, run, limit)
-        print_json({**report.model_dump(mode="json"), "changes": rows, "held_changes": held})
+        waiting = [{**change, "kind": PLURAL[change["kind"]]} for change in (held if changes else held[:SAMPLE])]
+        print_json({**report.model_dump(mode="json"), "changes": shown, "held_changes": waiting})
         return
     console.print(run_summary(report))
-    if report.state == State.HELD:
-        held = kept.held_changes_of(opened, run, limit)
-        console.print()
-        console.print("Held:")
-        console.print(
-            changes_table(
-                [kept.Change(report.source, run, one["kind"], one["id"], one["action"], one["fields"]) for one in held[: limit or None]]
-            )
-        )
+    if held:
+        console.print("\nHeld, for a person to approve or reject:")
+        console.print(held_table(held if changes else held[:SAMPLE]))
     if found:
-        console.print()
+        console.print("\nApplied:")
         console.print(changes_table(found if changes else found[:SAMPLE]))
-        if not changes and len(found) > SAMPLE:
-            console.print(f"… and more: syncd runs show {run} --changes")
+    if not changes and max(len(held), len(found)) > SAMPLE:
+        console.print(f"… and more: syncd runs show {run} --changes")

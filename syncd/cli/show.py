@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -90,7 +91,10 @@ def run_summary(report: RunReport) -> RenderableType:
         answers = f"If it is right: syncd approve {report.run}; if not: syncd reject {report.run}"
         parts.append(Text(f"  What is held: syncd runs show {report.run}. {answers}"))
     if report.settles is not None:
-        parts.append(Text(f"  {'Takes back' if report.trigger == Trigger.UNDO else 'Applies what was held by'} run {report.settles}."))
+        verb = "Takes back" if report.trigger == Trigger.UNDO else "Applies what was held by"
+        parts.append(Text(f"  {verb} run {report.settles}{' (a dry run: nothing is changed)' if report.state == State.PLANNED else ''}."))
+    if report.settled_by is None and report.state == State.REJECTED:
+        parts.append(Text("  Rejected by a person: what was held is dropped, the rest stands."))
     if report.settled_by is not None:
         words = {State.UNDONE: "Undone", State.APPLIED: "Approved", State.REJECTED: "Superseded"}.get(State(report.state), "Settled")
         parts.append(Text(f"  {words} by run {report.settled_by}."))
@@ -140,6 +144,23 @@ def runs_table(reports: Iterable[RunReport]) -> Table:
             Text(note),
         )
     return table
+
+
+def held_table(changes: Iterable[dict[str, Any]]) -> Table:
+    """What a run holds, by record id, and why each change waits."""
+    table = Table(box=None, padding=(0, 2))
+    for name in ("kind", "id", "change", "fields", "held because"):
+        table.add_column(name, overflow="fold")
+    for change in changes:
+        table.add_row(change["kind"], Text(change["id"]), change["action"], ", ".join(change["fields"]), because(change["rule"]))
+    return table
+
+
+def because(rule: str) -> str:
+    """Why a single change waits, in words."""
+    if rule == "school-gone":
+        return "a whole school never goes by itself"
+    return WHY.get(rule) or f"of the limit {rule}"
 
 
 def changes_table(changes: Iterable[Change]) -> Table:

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, Text, case, func, insert, or_, select, type_coerce, update
 
 from syncd.errors import StoreError
 from syncd.report import Mode, RunReport, State, Trigger
 from syncd.store import lease
+from syncd.store.columns import canonical
 from syncd.store.engine import Store
 from syncd.store.tables import changes, held_changes, quarantine, run_log, runs, sources
 
 # States of runs that applied what they could: of one that held a part, or whose hold a person answered, the rest stands.
 DONE = (State.APPLIED, State.HELD, State.REJECTED)
+# Whom a list of changes is about comes first; a student's enrollments are many.
+FIRST = {kind: place for place, kind in enumerate(("user", "section", "org", "course", "term", "enrollment"))}
 INTERRUPTED = "the run was interrupted before it could apply anything"
 
 
@@ -170,12 +173,12 @@ def log_lines(store: Store, run: int, after: int = 0) -> list[KeptLine]:
 
 
 def changes_of(store: Store, run: int, *, kind: str | None = None, limit: int | None = None) -> Iterator[Change]:
-    """The changes that a run made, by kind and id."""
+    """The changes that a run made, people first, by id."""
     source = select(runs.c.source).where(runs.c.id == run).scalar_subquery()
     query = select(changes).where(changes.c.source == source, changes.c.run == run)
     if kind:
         query = query.where(changes.c.kind == kind)
-    query = query.order_by(changes.c.kind, changes.c.record_id)
+    query = query.order_by(case(FIRST, value=changes.c.kind), changes.c.record_id)
     if limit is not None:
         query = query.limit(limit)
     with store.read() as connection:
@@ -208,6 +211,27 @@ def history(store: Store, kind: str, record_id: str, source: str | None = None) 
     return sorted(found, key=lambda change: (change.source, change.run))
 
 
+def now_called(store: Store, kind: str, record_id: str, source: str | None = None) -> str | None:
+    """The id that a record has had since it was given a new one; None when no record had this one. The last such change counts."""
+    old = type_coerce(changes.c.fields, Text).contains(f'"id":[{canonical(record_id)},', autoescape=True)
+    query = select(changes.c.record_id).where(changes.c.kind == kind, changes.c.action == "rekey", old)
+    if source:
+        query = query.where(changes.c.source == source)
+    with store.read() as connection:
+        return connection.execute(query.order_by(changes.c.run.desc()).limit(1)).scalar()
+
+
+def held_of(store: Store, kind: str, record_id: str, source: str | None = None) -> list[dict[str, Any]]:
+    """What waits for a person of one record: source, run, action and rule, oldest first."""
+    query = select(held_changes).where(held_changes.c.kind == kind)
+    query = query.where(or_(held_changes.c.record_id == record_id, held_changes.c.old_id == record_id))
+    if source:
+        query = query.where(held_changes.c.source == source)
+    with store.read() as connection:
+        rows = connection.execute(query.order_by(held_changes.c.source, held_changes.c.run)).all()
+    return [{"source": row.source, "run": row.run, "action": row.action, "rule": row.rule} for row in rows]
+
+
 def quarantined(store: Store, source: str, run: int | None = None) -> list[dict[str, Any]]:
     """What a run (default: the source's latest that looked) could not use, with the reason. No values, only ids and fields."""
     if run is None:
@@ -233,8 +257,9 @@ def quarantined(store: Store, source: str, run: int | None = None) -> list[dict[
 
 
 def held_changes_of(store: Store, run: int, limit: int | None = None) -> list[dict[str, Any]]:
-    """What a run holds: ids, actions and rules, by kind and id."""
-    query = select(held_changes).where(held_changes.c.run == run).order_by(held_changes.c.kind, held_changes.c.record_id)
+    """What a run holds: ids, actions and rules, people first, by id."""
+    first = case(FIRST, value=held_changes.c.kind)
+    query = select(held_changes).where(held_changes.c.run == run).order_by(first, held_changes.c.record_id)
     if limit is not None:
         query = query.limit(limit)
     with store.read() as connection:
