@@ -12,7 +12,7 @@ from connectors.clever.settings import CleverSettings
 from connectors.clever.tokens import Bearer, district_tokens
 from syncd.contract.connector import Abilities, Connector, Context, Resource
 from syncd.contract.document import Cursor, Document, Finished, Page, Presence, Reading
-from syncd.errors import BadAnswer, FullPullNeeded, SignInRefused, SourceUnavailable
+from syncd.errors import BadAnswer, FullPullNeeded, SignInRefused
 from syncd.http.session import Http
 
 RESOURCES = (
@@ -114,7 +114,7 @@ class CleverConnector(Connector):
         for http in self._connect():
             try:
                 answer = http.get(f"{self._base}/{resource}/{quote(record_id, safe='')}", accept=(200, 404))
-            except (SignInRefused, BadAnswer, SourceUnavailable) as problem:
+            except (SignInRefused, BadAnswer) as problem:
                 if problem.status is None:
                     raise
                 return Presence.CANNOT_TELL

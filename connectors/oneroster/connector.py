@@ -11,7 +11,7 @@ from connectors.oneroster.rest import Clock, Collection, standing
 from connectors.oneroster.settings import OneRosterSettings
 from syncd.contract.connector import Abilities, Connector, Context, Resource
 from syncd.contract.document import Cursor, Document, Finished, Page, Presence, Reading
-from syncd.errors import BadAnswer, FullPullNeeded, SignInRefused, SourceUnavailable
+from syncd.errors import BadAnswer, FullPullNeeded, SignInRefused
 from syncd.http.session import Http
 from syncd.roster.fields import moment
 
@@ -130,7 +130,7 @@ class OneRosterConnector(Connector):
     def ask(self, resource: str, record_id: str) -> Presence:
         try:
             answer = self._connect().get(f"{resource}/{quote(record_id, safe='')}", accept=(200, 404))
-        except (SignInRefused, BadAnswer, SourceUnavailable) as problem:
+        except (SignInRefused, BadAnswer) as problem:
             if problem.status is None:
                 raise
             return Presence.CANNOT_TELL

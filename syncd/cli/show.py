@@ -41,7 +41,7 @@ VERBS = {"deactivate": "deactivated", "create": "created", "update": "changed", 
 WHY = {
     "empty": "the source sent none",
     "quiet": "in the quiet period nobody goes by itself",
-    "unconfirmed": "others that were missing answered when they were asked for, so the list has holes",
+    "unconfirmed": "others that were missing are there when asked for, or could not be asked for: the list may have holes",
     "undone": "a person undid just that",
     "rekey": "the same people came under new ids",
     "same-person": "each could be one of several who come or go",

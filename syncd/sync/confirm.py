@@ -1,7 +1,7 @@
 """Look before you deactivate: records that are missing from a list may have slipped between its pages, so the source is asked for them.
 
-What answers is kept. When more are missing than may be asked about, some are asked, drawn by lot; if one of those is there after all,
-the list has holes, and nobody else is taken for gone on its word.
+What answers is kept, and so is who could not be asked for. When more are missing than may be asked about, some are asked, drawn by lot; if
+one of those is there after all, the list has holes, and nobody else is taken for gone on its word.
 """
 
 from dataclasses import dataclass, field
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from syncd.contract.connector import Connector
 from syncd.contract.document import Presence
+from syncd.errors import SourceUnavailable
 from syncd.roster.kinds import KINDS
 from syncd.sync.plan import Action
 from syncd.sync.staging import planned
@@ -50,10 +51,10 @@ def _confirm(connection: Connection, connector: Connector, kind: str, resources:
         drawn = connection.execute(select(planned.c.record_id).where(*missing).order_by(func.random()).limit(most)).scalars().all()
     if not drawn:
         return
-    answers = {record_id: _ask(connector, resources, record_id) for record_id in drawn}
+    answers, fell_silent = _answers(connector, resources, list(drawn))
     there = [record_id for record_id, answer in answers.items() if answer is Presence.FOUND]
     untold = [record_id for record_id, answer in answers.items() if answer is Presence.CANNOT_TELL]
-    if len(untold) == len(drawn):
+    if len(untold) == len(drawn) and not fell_silent:
         # A source that never tells can not be asked: then the complete list has to do, or nobody would ever leave.
         log.warning("missing records could not be asked for", kind=kind, count=len(untold))
         return
@@ -64,6 +65,20 @@ def _confirm(connection: Connection, connector: Connector, kind: str, resources:
     with connection.begin():
         for start in range(0, len(stays), 500):
             connection.execute(delete(planned).where(planned.c.kind == kind, planned.c.record_id.in_(stays[start : start + 500])))
+
+
+def _answers(connector: Connector, resources: list[str], drawn: list[str]) -> tuple[dict[str, Presence], bool]:
+    """What the source says of each, and whether it fell silent meanwhile: then it can not tell of the rest, who stay for now."""
+    answers: dict[str, Presence] = {}
+    try:
+        for record_id in drawn:
+            answers[record_id] = _ask(connector, resources, record_id)
+    except SourceUnavailable as problem:
+        if problem.status is None:
+            raise
+        log.warning("missing records could not be asked for", count=len(drawn) - len(answers), error=problem.message)
+        return dict.fromkeys(drawn, Presence.CANNOT_TELL) | answers, True
+    return answers, False
 
 
 def _ask(connector: Connector, resources: list[str], record_id: str) -> Presence:

@@ -238,7 +238,7 @@ def _pull(work: _Work) -> Staged:
     rekey.find(connection, order.source)
     plan = planning.weigh(connection, order.source, datetime.now(UTC), confirmed.unasked, whole=not staged.incremental)
     _guard(work, plan)
-    report.doubts += [f"{count} {PLURAL[kind]} could not be asked about" for kind, count in confirmed.untold.items() if count]
+    report.doubts += [f"of the missing {PLURAL[kind]}, {count} could not be asked for" for kind, count in confirmed.untold.items() if count]
     counting.count(connection, planning.weigh(connection, order.source, datetime.now(UTC)), report, staged, confirmed)
     return staged
 
