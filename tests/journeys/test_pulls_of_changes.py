@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from connectors.clever import events
+from syncd.contract.connector import Context
 from syncd.report import Mode, RunReport
 from syncd.sandbox import District, Sandbox, running
 from syncd.settings.guard import GuardSettings
 from syncd.store import roster, runs
+from syncd.store.tables import ROSTER, changes, sources, user_parts, waiting
 from syncd.sync.run import Step
 from tests.journeys.synced import Synced
 
@@ -96,8 +99,6 @@ def test_a_poll_that_finds_nothing_new_costs_next_to_nothing_and_changes_nothing
 
 def tables(source: Synced) -> dict[str, Any]:
     """Every row of the roster as it lies in the store, and of what hangs on it."""
-    from syncd.store.tables import ROSTER, changes, user_parts, waiting
-
     with source.store.read() as connection:
         return {
             table.name: sorted(map(tuple, connection.execute(table.select())), key=repr)
@@ -206,10 +207,65 @@ def test_the_same_changes_again_change_nothing(dialect: str, tmp_path: Path, mon
 
 
 def put_cursor(source: Synced, value: Any) -> None:
-    from syncd.store.tables import sources
-
     with source.store.write() as connection:
         connection.execute(sources.update().values(cursor=value))
+
+
+@pytest.mark.parametrize("dialect", BOTH)
+def test_who_comes_and_goes_between_two_polls_leaves_no_trace_and_who_goes_and_comes_stays(
+    dialect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(District.generate(students=30, seed=60)) as sandbox:
+        source = Synced(sandbox, tmp_path, dialect, monkeypatch)
+        begin(source)
+        roles = [{"role": "student", "org": school(sandbox)}]
+        passing = sandbox.put("users", given_name="Pat", family_name="Vega", roles=roles, primary_org=school(sandbox))
+        sandbox.delete("users", passing.id)
+        back = next(user for user in sandbox.district.users.values() if user.grades and not user.gone and not user.guardians)
+        sandbox.delete("users", back.id)
+        sandbox.put("users", id=back.id, middle_name="Back")
+        report = poll(source)
+        users = report.counts["users"]
+        assert (users.created, users.updated, users.reactivated, users.deactivated) == (0, 1, 0, 0)
+        assert source.differences() == []
+
+
+# ── Clever's events, page by page ────────────────────────────────────────────────────────────────────
+
+
+def test_many_events_come_on_many_pages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "PAGE", 5)
+    with running(District.generate(students=30, seed=61)) as sandbox:
+        source = Synced(sandbox, tmp_path, CLEVER, monkeypatch)
+        begin(source)
+        sandbox.day(3)
+        so_far = len(sandbox.requests())
+        assert poll(source).mode == "incremental"
+        assert len(asked(sandbox, so_far)) > 3
+        assert source.differences() == []
+
+
+def test_the_end_of_the_events_is_found_also_where_it_can_not_be_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "PAGE", 5)
+    with running(District.generate(students=30, seed=62)) as sandbox:
+        source = Synced(sandbox, tmp_path, CLEVER, monkeypatch)
+        sandbox.fault("first_page", path="ending_before=last")
+        begin(source)
+        newest = sandbox.district.events[-1].id
+        assert kept_cursor(source)[""]["newest"] == newest
+        sandbox.day(1)
+        assert poll(source).mode == "incremental"
+        assert source.differences() == []
+
+
+def test_more_events_than_are_worth_reading_mean_a_full_pull(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "MOST", 3)
+    with running(District.generate(students=30, seed=63)) as sandbox:
+        source = Synced(sandbox, tmp_path, CLEVER, monkeypatch)
+        begin(source)
+        sandbox.day(2)
+        assert poll(source).mode == "full"
+        assert source.differences() == []
 
 
 # ── when the source can not tell ─────────────────────────────────────────────────────────────────────
@@ -260,8 +316,6 @@ def test_an_app_without_events_pulls_everything(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("status", [403, 503])
 def test_a_full_pull_does_not_need_the_events(status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from syncd.contract.connector import Context
-
     monkeypatch.setattr(Context, "wait", lambda self, seconds: None)
     with running(District.generate(students=30, seed=48)) as sandbox:
         source = Synced(sandbox, tmp_path, CLEVER, monkeypatch)
