@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from syncd.cli.app import Json, app, console, print_json, settings
+from syncd.errors import ConfigError
 from syncd.store import open_store, runs
 
 REASONS = {
@@ -34,14 +35,17 @@ FORMULA = tuple("=+-@\t\r")
 @app.command()
 def quarantine(
     source: Annotated[str, typer.Argument(help="The source's name.")],
-    run: Annotated[int | None, typer.Option(help="As of this run; the latest if left out.")] = None,
+    run: Annotated[int | None, typer.Option(help="Of this run; of the latest full pull if left out.")] = None,
     csv: Annotated[bool, typer.Option("--csv", help="As CSV, to send to the vendor of the SIS.")] = False,
     json: Json = False,
 ) -> None:
     """What the source sent that could not be used, with the reason."""
     configured = settings()
     configured.source(source)
-    found = runs.quarantined(open_store(configured.store_url), source, run)
+    store = open_store(configured.store_url)
+    if run is not None and (of := runs.get(store, run).source) != source:
+        raise ConfigError(f"--run: run {run} is of {of}, not of {source}.")
+    found = runs.quarantined(store, source, run)
     if json:
         print_json({"quarantine": found})
         return

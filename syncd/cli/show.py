@@ -109,7 +109,7 @@ def run_summary(report: RunReport) -> RenderableType:
         parts.append(Text(f"  {report.error}", style="red"))
     if report.quality:
         told = ", ".join(f"{count} {rule}" for rule, count in sorted(report.quality.items()))
-        parts.append(Text(f"  What the source sends wrong: {told}. See: syncd quarantine {report.source}"))
+        parts.append(Text(f"  What the source sends wrong: {told}. See: syncd quarantine {report.source} --run {report.run}"))
     return Group(*parts)
 
 

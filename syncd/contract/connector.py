@@ -90,8 +90,8 @@ class Connector(ABC):
         raise NotImplementedError
 
     def ask(self, resource: str, record_id: str) -> Presence:
-        """Whether the source still has a record. Raises SourceError when it is not to be reached. Only called if `abilities.one` and the
-        resource says `one`."""
+        """Whether the source still has a record. Raises SourceError when it is not to be reached, SourceUnavailable when it fails (5xx):
+        then it has told nothing, and nobody is taken for gone. Only called if `abilities.one` and the resource says `one`."""
         raise NotImplementedError
 
     @abstractmethod

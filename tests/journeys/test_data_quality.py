@@ -196,7 +196,9 @@ def test_an_enrollment_of_nobody_waits_for_the_one_it_names_at_clever(mode: Mode
         serve(sandbox, "users", without)
         report = source.sync()
         assert (report.state, report.quality["no-such-record"], report.counts["enrollments"].quarantined) == ("applied", 1, 1)
-        assert source.sync(mode=Mode.INCREMENTAL).quality["no-such-record"] == 1, "it waits on"
+        on = source.sync(mode=Mode.INCREMENTAL)
+        assert on.quality["no-such-record"] == 1, "it waits on"
+        assert [row["rule"] for row in runs.quarantined(source.store, "springfield", on.run)] == ["no-such-record"]
         sandbox.clear_faults()
         sandbox.put("users", id=user.id, middle_name="Arrived")
         report = source.sync(mode=mode)
@@ -252,3 +254,5 @@ def test_a_source_that_sends_all_well_has_nothing_in_quarantine(
         assert syncd("sync", "springfield").code == 0
         rows: list[Any] = json.loads(syncd("quarantine", "springfield", "--json").out)["quarantine"]
         assert [row for row in rows if not row["used"]] == []
+        unknown = syncd("quarantine", "springfield", "--run", 7)
+        assert unknown.code == 1 and "there is no run 7" in unknown.err
