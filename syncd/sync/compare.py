@@ -249,7 +249,8 @@ def renamed(source: str) -> ColumnElement[bool]:
 def undone(source: str) -> ColumnElement[bool]:
     """Whether a planned change would do again what a person undid, nothing having changed the record since."""
     later = changes.alias("later")
-    taken_back = select(runs.c.id).where(runs.c.source == source, runs.c.state == State.UNDONE.value)
+    # An undo that was undone itself took back nothing that anybody still wants.
+    taken_back = select(runs.c.id).where(runs.c.source == source, runs.c.state == State.UNDONE.value, runs.c.trigger != Trigger.UNDO.value)
     by = select(runs.c.settled_by).where(runs.c.id == changes.c.run).correlate(changes).scalar_subquery()
     since = select(later.c.run).where(
         later.c.source == source, later.c.kind == changes.c.kind, later.c.record_id == changes.c.record_id, later.c.run > by

@@ -229,6 +229,19 @@ def test_an_undo_can_be_undone(twice: tuple[Synced, str]) -> None:
     assert source.everything() == as_of(source, 1)
 
 
+def test_who_leaves_after_an_undo_was_undone_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(District.generate(students=25, seed=67)) as sandbox:
+        source = Synced(sandbox, tmp_path, CLEVER, monkeypatch)
+        source.sync()
+        joined(sandbox)
+        came = source.sync()
+        source.undo(source.undo(came.run).run)
+        newcomer = next(user for user in sandbox.district.users.values() if user.given_name == "Newcomer")
+        sandbox.delete("users", newcomer.id)
+        assert source.sync().state == "applied"
+        assert source.differences() == []
+
+
 @pytest.mark.parametrize("settle", ["failed", "planned", "undone"])
 def test_there_is_nothing_to_undo_in_a_run_that_applied_nothing(settle: str, twice: tuple[Synced, str]) -> None:
     source, _ = twice
