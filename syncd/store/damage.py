@@ -6,7 +6,7 @@ from sqlalchemy.exc import DatabaseError
 from syncd.errors import StoreError
 
 ADVICE = (
-    "Nothing was written. Stop everything that uses it, move it away together with its -wal and -shm files, and restore the last "
+    "Stop everything that uses it, move it away together with its -wal and -shm files, and restore the last "
     "backup; without one, sync anew (`syncd db check` counts the faults)."
 )
 
@@ -20,4 +20,4 @@ def refuse(connection: Connection, name: str) -> None:
             raise
         sound = False
     if not sound:
-        raise StoreError(f"the store {name} is damaged.", advice=ADVICE)
+        raise StoreError(f"the store {name} is damaged; nothing was written to it.", advice=ADVICE)

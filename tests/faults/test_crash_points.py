@@ -26,7 +26,7 @@ from tests.journeys.test_daemon import configure, start
 # How long `make soak` goes on, all in all, beside killing at each point once.
 MINUTES = float(os.environ.get("SOAK_MINUTES", "10"))
 # Of the points before the transaction that applies, one of so many; and so many points at least, so that none gets lost unseen.
-SCENARIOS = {"pull": (6, 70), "changes": (15, 45), "approve": (15, 45), "undo": (15, 35)}
+SCENARIOS = {"pull": (6, 80), "changes": (15, 50), "approve": (15, 40), "undo": (15, 35)}
 
 
 def closed(source: Synced, path: Path) -> Path:

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +17,11 @@ import pytest
 from sqlalchemy import event
 
 from syncd.daemon import breaker
+from syncd.daemon.scheduler import Scheduler
 from syncd.errors import StoreError
 from syncd.report import Mode, RunReport, State, Trigger
 from syncd.sandbox import District, Sandbox, running
+from syncd.settings.file import load
 from syncd.store import Store, engine, open_store, roster, runs
 from tests.journeys.synced import Synced
 
@@ -108,8 +111,6 @@ def test_a_second_daemon_on_the_same_store_names_the_first_and_is_not_restarted(
         assert "Traceback" not in second.stderr
         by_hand = installed.call("sync", "springfield", "--wait")
         assert by_hand.returncode == 0, by_hand.stderr
-    with installed.daemon() as later:
-        assert later.poll() is None
     prevented = next(line for line in Path("systemd/syncd.service").read_text().splitlines() if line.startswith("RestartPreventExit"))
     assert "75" in prevented
 
@@ -235,6 +236,49 @@ def test_a_poisoned_source_is_left_alone_for_longer_each_time(interrupted: int, 
     assert breaker.left_alone_until(store, "springfield", just_before) is None
 
 
+class Asked:
+    """A lock that says when somebody asks for it."""
+
+    def __init__(self) -> None:
+        self.lock, self.count = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        self.count += 1
+        self.lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+@pytest.mark.fault("X13")
+def test_sources_under_suspicion_run_one_by_one_so_that_none_takes_the_blame_for_another(
+    installed: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed.configure(("ogdenville", "shelbyville", "springfield"), schedule="0 2 29 2 *")
+    for name in ("ogdenville", "shelbyville"):
+        with installed.store.write() as connection:
+            runs.start(connection, name, mode=Mode.FULL, trigger=Trigger.SCHEDULE, at=datetime.now(UTC))
+    began: list[str] = []
+    go_on = threading.Event()
+
+    def at_work(_store: Store, order: Any, _context: Any) -> None:
+        began.append(order.source)
+        go_on.wait(60)
+
+    monkeypatch.setattr("syncd.daemon.scheduler.run", at_work)
+    scheduler = Scheduler(installed.store, load(installed.config))
+    suspects = scheduler._suspects = Asked()  # type: ignore[assignment]
+    threads = [threading.Thread(target=scheduler._pull, args=(name, Mode.FULL)) for name in ("ogdenville", "shelbyville", "springfield")]
+    for thread in threads:
+        thread.start()
+    until(lambda: suspects.count == 2 and len(began) == 2)
+    assert "springfield" in began
+    go_on.set()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(began) == ["ogdenville", "shelbyville", "springfield"]
+
+
 @pytest.mark.fault("X15")
 def test_a_scheduler_that_died_ends_the_daemon_so_that_it_is_started_anew(installed: Installed) -> None:
     with installed.daemon(altered="dead_scheduler") as daemon:
@@ -255,17 +299,19 @@ def damage(path: Path) -> None:
 
 
 @pytest.mark.fault("X14")
-def test_a_damaged_store_is_neither_served_nor_upgraded_and_it_is_said_how_to_restore_it(installed: Installed) -> None:
-    assert installed.call("sync", "springfield").returncode == 0
+def test_a_damaged_store_is_neither_served_nor_upgraded_and_it_is_said_how_to_restore_it(
+    installed: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Synced(installed.sandbox, installed.folder, "clever-3.1", monkeypatch)
+    assert source.sync().state == State.APPLIED
     damage(installed.path)
     before = installed.path.read_bytes()
     served = installed.call("serve")
     assert served.returncode == 1
-    assert "the store roster.db is damaged" in served.stderr and "restore the last backup" in served.stderr
+    assert "the store roster.db is damaged; nothing was written to it." in served.stderr and "restore the last backup" in served.stderr
     assert installed.path.read_bytes() == before
-    synced = installed.call("sync", "springfield")
-    assert synced.returncode == 1
-    assert "damaged" in synced.stdout + synced.stderr
+    report = source.sync()
+    assert report.state == State.FAILED and report.error and "It is damaged." in report.error
     with sqlite3.connect(installed.path) as connection:
         # As if a newer syncd met it.
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
@@ -290,8 +336,7 @@ def test_a_full_disk_fails_the_run_reads_go_on_and_nothing_is_left_lying_about(
     told = " ".join((full.stdout + full.stderr).split())
     assert "the store roster.db could not be used (SQLITE_FULL). The disk is full; make room and run again." in told
     assert "Traceback" not in told
-    status = installed.call("status", "--json", altered="full_disk")
-    assert json.loads(status.stdout)["sources"][0]["latest"]["state"] == "failed"
+    assert [report.state for report in runs.recent(installed.store)] == [State.FAILED]
     assert list(temporary.iterdir()) == []
     assert {path.name for path in installed.folder.glob("roster.db*")} <= {"roster.db", "roster.db-springfield.lock"}
     assert roster.active_counts(installed.store, "springfield")["orgs"] == 0
