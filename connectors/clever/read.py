@@ -2,9 +2,8 @@
 
 from typing import Any
 
-import msgspec
-
 from syncd.contract.document import Document, Problem, Reading
+from syncd.contract.opening import Fields, opened
 from syncd.roster.course import Course
 from syncd.roster.enrollment import Enrollment
 from syncd.roster.fields import day, in_school_order, storable, text, text_set, texts
@@ -61,20 +60,13 @@ DEMOGRAPHICS = frozenset(
     ]
 )
 
-Fields = dict[str, Any]
-
 
 def read(document: Document, *, demographics: bool) -> Reading:
     """The records that a document of any of Clever's lists states."""
-    try:
-        sent = msgspec.json.decode(document.raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return Reading(problems=[Problem("not-json")])
-    if not isinstance(sent, dict):
-        return Reading(problems=[Problem("not-an-object")])
-    record_id = text(sent.get("id"))
-    if record_id is None:
-        return Reading(problems=[Problem("no-id", "id")])
+    found = opened(document, "id")
+    if isinstance(found, Problem):
+        return Reading(problems=[found])
+    record_id, sent = found
     if document.gone:
         return _gone(document.resource, record_id)
     reading = Reading()
@@ -215,6 +207,7 @@ def _section(record_id: str, sent: Fields, reading: Reading) -> None:
 
 _READERS = {"districts": _district, "schools": _school, "terms": _term, "courses": _course, "sections": _section}
 
+ROLES = frozenset({"student", "teacher", "staff", "district_admin", "contact"})
 _ROLE_FIELDS = frozenset(
     [
         "school",
@@ -239,6 +232,8 @@ def _object(value: Any) -> Fields:
 
 def _user(record_id: str, sent: Fields, reading: Reading, demographics: bool) -> None:
     roles = {name: _object(role) for name, role in _object(sent.get("roles")).items() if role is not None}
+    if roles.keys() - ROLES:
+        reading.problems.append(Problem("unknown-word", "roles", fatal=False))
     student, teacher = roles.get("student", {}), roles.get("teacher", {})
     staff, contact = roles.get("staff", {}), roles.get("contact", {})
     name = _object(sent.get("name"))

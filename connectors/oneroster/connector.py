@@ -88,7 +88,7 @@ class OneRosterConnector(Connector):
         if self._refused is not None and self._refused_for not in without:
             yield Cursor({"refused": self._refused})
         elif clock.newest is not None:
-            yield Cursor({"modified": clock.cursor(), "without": without})
+            yield Cursor({"modified": clock.newest.isoformat(), "without": without})
 
     def changes(self, cursor: Any) -> Iterator[Page | Cursor]:
         """What the provider dates after the cursor, less an overlap: providers publish rows later than those are dated."""
@@ -117,8 +117,8 @@ class OneRosterConnector(Connector):
                     raise
                 told = f"{source}: {http.host} answered {problem.status} to {resource.name} with a filter on dateLastModified."
                 raise self._refuse(resource.name, FullPullNeeded(told)) from None
-        if whole:
-            yield Cursor({"modified": clock.cursor(), "without": without})
+        if whole and clock.newest is not None:
+            yield Cursor({"modified": clock.newest.isoformat(), "without": without})
 
     def _refuse(self, resource: str, problem: FullPullNeeded) -> FullPullNeeded:
         """Remember that the provider takes no filter, and on which list: if that list is gone altogether, it was not the filter's fault."""

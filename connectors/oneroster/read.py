@@ -3,11 +3,11 @@
 Providers are read leniently: absent, null, "" and [] are the same, only `sourcedId` of a reference counts, words in any case.
 """
 
+from collections.abc import Container
 from typing import Any
 
-import msgspec
-
 from syncd.contract.document import Document, Problem, Reading
+from syncd.contract.opening import Fields, opened
 from syncd.roster.course import Course
 from syncd.roster.enrollment import Enrollment
 from syncd.roster.fields import (
@@ -26,8 +26,6 @@ from syncd.roster.org import Org
 from syncd.roster.section import Section
 from syncd.roster.term import Term
 from syncd.roster.user import Identifier, Role, User, UserPart
-
-Fields = dict[str, Any]
 
 BOOKKEEPING = frozenset({"sourcedId", "status", "dateLastModified", "dataLastModified", "children", "href"})
 GONE = frozenset({"tobedeleted", "inactive"})
@@ -49,23 +47,27 @@ ROLES = {
     "proctor": "staff",
 }
 _WORDS = {word.lower(): word for word in ("gradingPeriod", "semester", "schoolYear", "term", "homeroom", "scheduled")}
+_ORG_TYPES = frozenset({"department", "school", "district", "local", "state", "national"})
+_STATUSES = frozenset({"active"}) | GONE
 _GRADES = {grade.lower(): grade for grade in GRADES} | {"k": "KG"}
 
 
 def read(document: Document) -> Reading:
     """The records that a document of any of the collections states."""
-    try:
-        sent = msgspec.json.decode(document.raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return Reading(problems=[Problem("not-json")])
-    if not isinstance(sent, dict):
-        return Reading(problems=[Problem("not-an-object")])
-    record_id = text(sent.get("sourcedId"))
-    if record_id is None:
-        return Reading(problems=[Problem("no-id", "sourcedId")])
+    found = opened(document, "sourcedId")
+    if isinstance(found, Problem):
+        return Reading(problems=[found])
+    record_id, sent = found
     reading = Reading()
     _READERS[document.resource](record_id, sent, reading)
+    _known(text(sent.get("status")), _STATUSES, "status", reading)
     return reading
+
+
+def _known(word: str | None, known: Container[str], name: str, reading: Reading) -> None:
+    """Note a word of an enumeration that nobody has heard of; it is kept as sent. Extensions (`ext:…`) are foreseen."""
+    if word is not None and word.lower() not in known and not word.lower().startswith("ext:"):
+        reading.problems.append(Problem("unknown-word", name, fatal=False))
 
 
 def _common(record_id: str, sent: Fields, used: frozenset[str], **more: Any) -> Fields:
@@ -101,8 +103,9 @@ def _words(value: Any) -> list[str]:
     return texts(value)
 
 
-def _word(value: Any) -> str | None:
-    found = text(value)
+def _word(sent: Fields, name: str, reading: Reading) -> str | None:
+    found = text(sent.get(name))
+    _known(found, _WORDS, name, reading)
     return None if found is None else _WORDS.get(found.lower(), found)
 
 
@@ -126,6 +129,7 @@ def _grades(sent: Fields) -> tuple[tuple[str, ...], list[str] | None]:
 def _org(record_id: str, sent: Fields, reading: Reading) -> None:
     word = text(sent.get("type"))
     kind = (word or "").lower()
+    _known(word, _ORG_TYPES, "type", reading)
     known = kind if kind in ("district", "school") else "other"
     common = _common(record_id, sent, frozenset({"name", "type", "identifier", "parent"}), type=word if known == "other" else None)
     reading.records.append(
@@ -146,7 +150,7 @@ def _term(record_id: str, sent: Fields, reading: Reading) -> None:
         Term(
             **_common(record_id, sent, used),
             name=text(sent.get("title")),
-            type=_word(sent.get("type")),
+            type=_word(sent, "type", reading),
             start_date=_day(sent, "startDate", reading),
             end_date=day_before(_day(sent, "endDate", reading)),
             parent_id=_reference(sent.get("parent")),
@@ -196,7 +200,7 @@ def _section(record_id: str, sent: Fields, reading: Reading) -> None:
             **_common(record_id, sent, _CLASS, grades=as_sent),
             name=text(sent.get("title")),
             number=text(sent.get("classCode")),
-            type=_word(sent.get("classType")),
+            type=_word(sent, "classType", reading),
             school_id=_reference(sent.get("school")),
             course_id=_reference(sent.get("course")),
             term_ids=_references(sent.get("terms")),
@@ -245,6 +249,8 @@ _USER = frozenset(
 def _user(record_id: str, sent: Fields, reading: Reading) -> None:
     grades, as_sent = _grades(sent)
     words = _role_words(sent)
+    for word in words:
+        _known(word, ROLES, "role", reading)
     roles = _roles(sent)
     student = any(role.role == "student" for role in roles)
     translated = sorted({word for word in words if ROLES.get(word.lower(), word.lower()) != word.lower()})
@@ -357,6 +363,7 @@ _ENROLLMENT = frozenset(["user", "class", "school", "role", "primary", "beginDat
 
 def _enrollment(record_id: str, sent: Fields, reading: Reading) -> None:
     role = (text(sent.get("role")) or "").lower() or None
+    _known(role, ROLES, "role", reading)
     reading.records.append(
         Enrollment(
             **_common(record_id, sent, _ENROLLMENT),

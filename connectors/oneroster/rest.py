@@ -36,28 +36,27 @@ _list = msgspec.json.Decoder(list[msgspec.Raw])
 
 @dataclass
 class Clock:
-    """The provider's clock, as its records show it. newest: the latest `dateLastModified` that came. since: only what is dated from here
-    on is asked for; None asks for everything. began: when the pull did."""
+    """The provider's clock, as its records show it. newest: the latest `dateLastModified` that came and is older than this pull. since:
+    only what is dated from here on is asked for; None asks for everything. began: when the pull did."""
 
     newest: datetime | None = None
     since: datetime | None = None
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
-
-    def cursor(self) -> str:
-        """Where the next pull of changes starts: never ahead of this pull's beginning. A record may claim to be of the future, and one that
-        changed after its page had been read is older than those on the pages after it."""
-        return min(self.newest or self.began, self.began).isoformat()
 
     def filter(self) -> dict[str, str]:
         """The filter, in UTC with a Z: a numeric zone would need its + encoded twice for some providers."""
         return {} if self.since is None else {"filter": f"dateLastModified>='{self.since.strftime('%Y-%m-%dT%H:%M:%S.000Z')}'"}
 
     def see(self, modified: Any) -> bool:
-        """Note a record's date; False when it is older than what was asked for."""
+        """Note a record's date; False when it is older than what was asked for.
+
+        What is dated after this pull began tells no place to go on from: a record may claim to be of the future, and one that changed after
+        its page had been read is older than those on the pages after it.
+        """
         at = moment(modified)
         if at is None:
             return True
-        if self.newest is None or at > self.newest:
+        if at <= self.began and (self.newest is None or at > self.newest):
             self.newest = at
         return self.since is None or at >= self.since - GRACE
 

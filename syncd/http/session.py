@@ -14,6 +14,7 @@ from syncd.contract.connector import Context
 from syncd.errors import BadAnswer, SignInRefused, SourceUnavailable, Stopped
 from syncd.http import limits
 from syncd.http.links import next_link
+from syncd.http.mend import mended
 from syncd.http.retry import WORTH_RETRYING, Passing, Patience, retrying
 from syncd.http.watch import Watch
 
@@ -226,12 +227,22 @@ class Http:
                 f"{self.context.source}: {self.host} sent a web page where data was asked for.",
                 advice="Check the url and the kind of token; a login page or a proxy may stand in between.",
             )
-        try:
-            msgspec.json.decode(body, type=msgspec.Raw)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        if _is_json(body):
+            return body
+        body = mended(body)
+        if not _is_json(body):
             # A body without Content-Length that ends early looks whole: only its own end tells.
-            raise Passing("sent an answer that is cut off or not JSON") from None
+            raise Passing("sent an answer that is cut off or not JSON")
+        log.warning("mended an answer that is no JSON", host=self.host)
         return body
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        msgspec.json.decode(body, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def _reason(problem: Exception) -> str:

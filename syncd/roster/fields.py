@@ -1,13 +1,18 @@
 """Reading what a source may send: nothing here raises, whatever the value is. Pure.
 
-Absent, null, "" and blanks are no value; numbers become text; NUL and lone surrogates, which no database takes, are dropped.
+Absent, null, "" and blanks are no value; numbers become text. What nobody can see and no database needs is dropped (docs/roster.md has
+the rule), so that the same text is the same on every database, and no name can act on the screen that shows it.
 """
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from itertools import groupby
 from typing import Any
+from unicodedata import is_normalized, normalize
 
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_BREAKS = re.compile("[\t\n\v\f\r\x85\u2028\u2029]+")
+# Controls, lone surrogates, direction overrides and blanks without width. Joiners and direction marks stay: scripts need them.
+_DROPPED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\u200b\u2060\ufeff]")
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ].*)?$")
 _US_DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})$")
 
@@ -18,11 +23,21 @@ _GRADE_ORDER = {grade: place for place, grade in enumerate(GRADES)}
 def text(value: Any) -> str | None:
     """A string or number as trimmed text; anything else is no value."""
     if isinstance(value, str):
-        value = _UNSTORABLE.sub("", value).strip() if not value.isascii() or "\x00" in value else value.strip()
-        return value or None
+        value = value if value.isprintable() else _DROPPED.sub("", _BREAKS.sub(" ", value))
+        return composed(value.strip()) or None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return str(value)
+    # 1017.0 is what a spreadsheet makes of 1017.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else str(value)
+
+
+def composed(value: str) -> str:
+    """Letters that were sent as base and marks as one letter, so that both spellings of a name are one. Characters that Unicode would put
+    another in place of (as of Japanese family names) stay as they were sent."""
+    if value.isascii() or is_normalized("NFC", value):
+        return value
+    parts = groupby(value, key=lambda letter: normalize("NFC", letter) != letter)
+    return "".join("".join(letters) if replaced else normalize("NFC", "".join(letters)) for replaced, letters in parts)
 
 
 def texts(value: Any) -> list[str]:

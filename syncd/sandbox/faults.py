@@ -32,9 +32,11 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     (seconds before the answer) · `drip` (bytes at a time, every `seconds`) · `cut` (the body ends after
     `bytes`; `ending` "length": Content-Length promises more, "close": no length, a clean end) · `reset` (the
     connection is torn down) · `login` (a sign-in page, status 200) · `lose` (the page lacks its last
-    `records` records; null: all) · `loop` (the next link leads to the page itself) · `first_page` (the first
-    page again, whatever was asked) · `foreign` (the next link leads to another host) · `garbage` (bytes that
-    are no JSON) · `shape` (JSON of another shape, or `body`).
+    `records` records; null: all) · `add` (the page also has `documents`, each given as JSON text and sent
+    byte for byte) · `replace` (those stand in the place of the page's records of the same id) · `loop` (the
+    next link leads to the page itself) · `first_page` (the first page again, whatever was asked) · `foreign`
+    (the next link leads to another host) · `garbage` (bytes that are no JSON) · `shape` (JSON of another
+    shape, or `body`).
     """
 
     effect: Literal[
@@ -45,6 +47,8 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
         "reset",
         "login",
         "lose",
+        "add",
+        "replace",
         "loop",
         "first_page",
         "foreign",
@@ -64,6 +68,7 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     bytes: int = 100
     ending: Literal["length", "close"] = "length"
     records: int | None = None
+    documents: list[str] = []
     seen: int = 0
     fired: int = 0
 
@@ -202,6 +207,8 @@ def _edit(found: Fault, raw: bytes, headers: Headers, target: str) -> tuple[byte
     lists = [key for key, value in body.items() if isinstance(value, list) and key != "links"]
     if not lists:
         return raw, headers
+    if found.effect in ("add", "replace"):
+        return _said(found, raw, lists[0], headers)
     if found.effect == "lose":
         records = body[lists[0]]
         body[lists[0]] = [] if found.records is None else records[: max(0, len(records) - found.records)]
@@ -220,6 +227,31 @@ def _edit(found: Fault, raw: bytes, headers: Headers, target: str) -> tuple[byte
                 link["uri"] = lead(link["uri"])
         headers = [(name, _next_header(value, lead) if name.lower() == b"link" else value) for name, value in headers]
     return msgspec.json.encode(body), headers
+
+
+def _said(found: Fault, raw: bytes, key: str, headers: Headers) -> tuple[bytes, Headers]:
+    """The page with the fault's documents in it, and the total counted anew; an empty page, which ends a list, stays empty."""
+    page = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    there = msgspec.json.decode(page[key], type=list[msgspec.Raw])
+    if not there:
+        return raw, headers
+    envelope = '{"data":%s}' if key == "data" else "%s"
+    new = [msgspec.Raw((envelope % document).encode("utf-8", "surrogatepass")) for document in found.documents]
+    kept = there
+    if found.effect == "replace":
+        names = {name for document in new if (name := _name_of(bytes(document)))}
+        kept = [document for document in there if _name_of(bytes(document)) not in names]
+    more = len(kept) + len(new) - len(there)
+    headers = [(name, str(int(value) + more).encode()) if name.lower() == b"x-total-count" else (name, value) for name, value in headers]
+    # Joined by hand, because what is sent byte for byte need not be JSON.
+    page[key] = msgspec.Raw(b"[" + b",".join(bytes(document) for document in [*kept, *new]) + b"]")
+    return b"{" + b",".join(msgspec.json.encode(name) + b":" + bytes(part) for name, part in page.items()) + b"}", headers
+
+
+def _name_of(document: bytes) -> str | None:
+    """The id that stands in a document of either dialect; documents that are no JSON are searched for one."""
+    match = re.search(rb'"(?:sourcedId|id)"\s*:\s*"([^"]*)"', document)
+    return match[1].decode() if match else None
 
 
 def _next_header(value: bytes, lead: Callable[[str], str]) -> bytes:

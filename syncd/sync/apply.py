@@ -126,7 +126,7 @@ def _log(connection: Connection, report: RunReport) -> None:
 
 def _keep_parts(connection: Connection, source: str) -> None:
     """Make the source's kept parts those of this run (which hold the earlier ones that still count); write only differences."""
-    names = [column.name for column in staged_parts.columns if column.name != "row"]
+    names = [column.name for column in staged_parts.columns if column.name not in ("row", "version")]
     key = ("resource", "document_id", "user_id", "guardian_id")
     same = and_(*(staged_parts.c[name] == user_parts.c[name] for name in key))
     rest = [name for name in names if name not in key]

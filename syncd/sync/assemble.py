@@ -27,7 +27,7 @@ def keep_earlier_parts(connection: Connection, source: str, staged: Staged) -> N
     stated = exists().where(staged_parts.c.resource == earlier.resource, staged_parts.c.document_id == earlier.document_id)
     came = exists().where(user.c.resource == earlier.resource, user.c.id == earlier.document_id)
     counts = or_(unreadable & ~stated, earlier.resource.not_in(complete) & ~stated & ~came)
-    columns = [column for column in staged_parts.columns if column.name != "row"]
+    columns = [column for column in staged_parts.columns if column.name not in ("row", "version")]
     kept = select(*(earlier[column.name] for column in columns)).where(earlier.source == source, counts)
     with connection.begin():
         connection.execute(insert(staged_parts).from_select([column.name for column in columns], kept))

@@ -1,4 +1,4 @@
-"""What the source sends wrong although it can be read: references to nobody, two users with one email, sections without a teacher.
+"""What the source sends wrong although it can be read: references to nobody, two users with one email, orgs that are their own parents.
 
 All but one of these only get reported. An enrollment of somebody who is not there can not be used: it waits aside, and is taken in by the
 run that brings the missing one.
@@ -6,7 +6,7 @@ run that brings the missing one.
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, Text, and_, delete, exists, func, insert, literal, or_, select, type_coerce
+from sqlalchemy import Connection, Select, Table, Text, and_, delete, exists, func, insert, literal, or_, select, type_coerce
 from sqlalchemy.sql.elements import ColumnElement
 
 from syncd.roster.kinds import fields
@@ -99,6 +99,34 @@ def look_over(connection: Connection, staged: Staged) -> None:
                 has_one = exists(select(enrollment.c.id).where(*here))
                 told = select(section.c.resource, section.c.id, literal(f"no-{role}"), literal(f"{role}s"))
                 _note(connection, told, and_(section.c.gone.is_(False), ~has_one))
+            for kind in ("org", "term"):
+                _note_circles(connection, STAGED[kind])
+
+
+def _note_circles(connection: Connection, table: Table) -> None:
+    """Orgs and terms that are their own ancestors. Nothing here walks parents, so they do no harm; whoever reads the roster may."""
+    query = select(table.c.id, table.c.parent_id, table.c.resource).where(table.c.gone.is_(False), table.c.parent_id.is_not(None))
+    rows = connection.execute(query).all()
+    parents = {row.id: row.parent_id for row in rows}
+    circles: set[str] = set()
+    ended: set[str] = set()
+    for start in parents:
+        path: dict[str, None] = {}
+        place = start
+        while place in parents and place not in path and place not in ended:
+            path[place] = None
+            place = parents[place]
+        if place in path:
+            names = list(path)
+            circles |= set(names[names.index(place) :])
+        ended |= path.keys()
+    problems = [
+        {"resource": row.resource, "document_id": row.id, "rule": "parent-circle", "field": "parent", "fatal": False}
+        for row in rows
+        if row.id in circles
+    ]
+    if problems:
+        connection.execute(insert(staged_problems), problems)
 
 
 def _is_student(user: Any) -> ColumnElement[bool]:

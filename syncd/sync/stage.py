@@ -11,7 +11,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from syncd.contract.connector import Connector, Resource
-from syncd.contract.document import Cursor, Document, Finished, Page
+from syncd.contract.document import Cursor, Document, Finished, Page, Problem
+from syncd.contract.opening import LONGEST_ID
 from syncd.errors import BadAnswer
 from syncd.roster.kinds import KINDS, Record, fields
 from syncd.roster.user import User, UserPart
@@ -82,26 +83,22 @@ def _stage_page(connector: Connector, connection: Connection, page: Page) -> set
     nameless = False
     for document in page.documents:
         reading = connector.read(document)
-        unusable = any(problem.fatal for problem in reading.problems)
-        problems += [(document.resource, document.id, problem.rule, problem.field, problem.fatal) for problem in reading.problems]
-        usable = []
-        for record in reading.records:
-            # Of one that is gone, the id says it all.
-            lacking = None if record.gone else record.lacks()
-            if lacking is None:
-                usable.append(record)
+        name = document.id and document.id[:LONGEST_ID]
+        wrong = [Problem("missing", lacking) for record in reading.records if not record.gone and (lacking := record.lacks())]
+        problems += [(document.resource, name, one.rule, one.field, one.fatal) for one in (*reading.problems, *wrong)]
+        if wrong or any(problem.fatal for problem in reading.problems):
+            # Nothing of such a document is used: what the roster holds of it stands, whole.
+            if name is None:
+                nameless = True
             else:
-                unusable = True
-                problems.append((document.resource, record.id, "missing", lacking, True))
-        if not unusable:
-            for record in usable:
-                rows[record.kind].append(_row(record, document))
-            parts += [_part(part, document) for part in reading.parts]
-        elif document.id is None:
-            nameless = True
-        else:
-            # All of it, or nothing: what it stated before stands.
-            unreadable.append((document.resource, document.id))
+                unreadable.append((document.resource, name))
+            continue
+        found = [(record.kind, _row(record, document)) for record in reading.records]
+        stated = [_part(part, document) for part in reading.parts]
+        version = _version(found, stated)
+        for kind, row in found:
+            rows[kind].append((version, *row))
+        parts += [(version, *part) for part in stated]
     with connection.begin():
         for kind, kind_rows in rows.items():
             _insert(connection, staging.STAGED[kind], kind_rows)
@@ -109,6 +106,11 @@ def _stage_page(connector: Connector, connection: Connection, page: Page) -> set
         _insert(connection, staging.staged_problems, problems)
         _insert(connection, staging.staged_unreadable, unreadable)
     return {page.resource} if nameless else set()
+
+
+def _version(found: list[tuple[str, Row]], parts: list[Row]) -> int:
+    """A number that is the same for documents that state the same, whatever their dates and the order in which they came."""
+    return hash((tuple((kind, row[0], row[1], row[3:]) for kind, row in found), tuple(parts)))
 
 
 def _insert(connection: Connection, table: Any, rows: list[Row]) -> None:
@@ -123,8 +125,8 @@ _LAYOUT: dict[str, tuple[tuple[str, bool], ...]] = {
 
 
 def _row(record: Record, document: Document) -> Row:
-    """The staging row of a record, in the order of the staging table's columns."""
-    modified = None if record.modified is None else record.modified.strftime("%Y-%m-%d %H:%M:%S.%f")
+    """The staging row of a record, in the order of the staging table's columns, the version excepted."""
+    modified = None if record.modified is None else record.modified.replace(tzinfo=None).isoformat(" ", "microseconds")
     values: list[Any] = [record.id, record.gone, modified, document.resource]
     for name, is_json in _LAYOUT[record.kind]:
         value = getattr(record, name)

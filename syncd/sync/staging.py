@@ -17,6 +17,7 @@ def _staged(kind: str) -> Table:
         f"staged_{PLURAL[kind]}",
         metadata,
         Column("row", Integer, primary_key=True),
+        Column("version", Integer),  # of the document that stated it: equal numbers state the same
         Column("id", Text, nullable=False),
         Column("gone", Boolean, nullable=False),
         Column("modified", UtcTime),
@@ -35,6 +36,7 @@ staged_parts = Table(
     "staged_parts",
     metadata,
     Column("row", Integer, primary_key=True),
+    Column("version", Integer),
     Column("resource", Text, nullable=False),
     Column("document_id", Text, nullable=False),
     Column("user_id", Text, nullable=False),
