@@ -8,6 +8,7 @@ from syncd.contract.document import Document, Page
 from syncd.errors import BadAnswer
 from syncd.http.links import LoopGuard, next_link
 from syncd.http.session import Answer, Http
+from syncd.roster.fields import text
 
 
 class _Item(msgspec.Struct):
@@ -39,7 +40,7 @@ def document(resource: str, raw: bytes) -> Document:
         found = _id.decode(raw).id
     except (msgspec.DecodeError, RecursionError):
         found = None
-    return Document(resource, str(found) if found not in (None, "") else None, raw)
+    return Document(resource, text(found), raw)
 
 
 def pages(http: Http, base: str, resource: str, page_size: int) -> Iterator[Page]:

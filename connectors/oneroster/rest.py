@@ -12,7 +12,7 @@ from syncd.contract.document import Document, Finished, Page, Presence
 from syncd.errors import BadAnswer, FullPullNeeded, SourceUnavailable
 from syncd.http.links import MOST_PAGES
 from syncd.http.session import Answer, Http
-from syncd.roster.fields import moment
+from syncd.roster.fields import moment, text
 
 SMALLEST_PAGE = 100
 # A filter is ignored when what comes is older than that by more than any zone: some providers read its time in a zone of their own.
@@ -171,7 +171,7 @@ class Collection:
         else:
             if not self._clock.see(item.dateLastModified):
                 raise FullPullNeeded(f"{self._http.context.source}: {self._http.host} ignores the filter on dateLastModified.")
-        return Document(self._resource, (str(found).strip() or None) if found is not None else None, raw)
+        return Document(self._resource, text(found), raw)
 
 
 def _lists(page: dict[str, msgspec.Raw]) -> dict[str, bytes]:
