@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOAK_MINUTES ?= 10
 
-.PHONY: help setup demo test soak lint fix clean
+.PHONY: help setup demo test soak lint fix audit clean
 
 help:  ## show these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/'
@@ -26,15 +26,19 @@ test: setup lint  ## all tests
 soak: setup  ## kill runs everywhere, for SOAK_MINUTES (10) beside each point once
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -m soak -s
 
-lint: setup  ## style, types, import rules
+lint: setup  ## style, types, import rules, unsafe code
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --diff .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive syncd connectors
 
 fix: setup  ## let ruff mend what it can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+audit: setup  ## known holes in what syncd depends on (asks a database on the network)
+	$(BIN)/pip-audit --local --skip-editable
 
 clean:  ## remove what the other commands made
 	rm -rf .venv build dist *.egg-info demo

@@ -5,6 +5,7 @@ revealed once is remembered, so that the logs can strike it out wherever it turn
 """
 
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ class Secret:
                     )
                 path = Path(folder) / self._name
             try:
+                if is_open_to_others(path):
+                    raise MissingSecret(f"{self.place} can be read by everybody on this machine: chmod o-rwx {path}")
                 value = path.read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as problem:
                 raise MissingSecret(f"{self.place} can not be read ({type(problem).__name__})") from None
@@ -85,6 +88,16 @@ class Secret:
             raise ValueError(f"a secret may not stand in the file itself: {HOW}")
 
         return core_schema.no_info_plain_validator_function(parse)
+
+
+def is_open_to_others(path: Path, *, write: bool = False) -> bool:
+    """Whether users who are neither the file's owner nor of its group can read it (or write it), all its folders considered.
+
+    Raises OSError when the file is not there.
+    """
+    found = path.resolve()
+    wanted = stat.S_IWOTH if write else stat.S_IROTH
+    return bool(found.stat().st_mode & wanted) and all(folder.stat().st_mode & stat.S_IXOTH for folder in found.parents)
 
 
 def remember(value: str) -> None:

@@ -1,13 +1,16 @@
 """The `syncd` command's frame: where the configuration is, how things are printed, what an error looks like."""
 
+import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
 import typer
 from pydantic import BaseModel
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
 from syncd import __version__
 from syncd.errors import SyncdError
@@ -21,12 +24,24 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Keeps a district's roster true: syncs it from Clever and OneRoster, and loses nobody by accident.",
 )
+
+
+class Screen(Console):
+    """A console on which nothing that a source sent can act: its control characters are shown as escapes."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            lines = segment.text.split("\n")
+            yield segment if segment.control else Segment("\n".join(map(logs.escaped, lines)), segment.style)
+
+
 # What is piped into a file or a program is not cut to the width of a terminal.
-console = Console(width=None if sys.stdout.isatty() else 200)
-notes = Console(stderr=True)
+console = Screen(width=None if sys.stdout.isatty() else 200)
+notes = Screen(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")]
 
+_ACTING = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _config: Path | None = None
 
 
@@ -74,7 +89,12 @@ def print_json(value: Any) -> None:
             return part.model_dump(mode="json")
         raise NotImplementedError
 
-    sys.stdout.write(msgspec.json.format(msgspec.json.encode(value, enc_hook=plain)).decode() + "\n")
+    sys.stdout.write(json_text(msgspec.json.format(msgspec.json.encode(value, enc_hook=plain))) + "\n")
+
+
+def json_text(document: bytes) -> str:
+    """JSON as text in which no character acts on a screen: those that JSON lets stand are escaped too."""
+    return _ACTING.sub(lambda match: f"\\u{ord(match[0]):04x}", document.decode())
 
 
 def config_first(arguments: list[str]) -> list[str]:

@@ -9,6 +9,7 @@ from rich.text import Text
 from syncd.cli.app import Json, app, console, notes, print_json, store
 from syncd.cli.show import because
 from syncd.errors import StoreError
+from syncd.observe.logs import escaped
 from syncd.store import roster, runs
 
 
@@ -42,14 +43,14 @@ def history(
         print_json({"records": records, "changes": changes, "held_changes": held})
         return
     for record in records:
-        console.print(Text(f"{kind} {record_id} of {record['source']}: {record['status']}"))
+        console.print(Text(f"{kind} {escaped(record_id)} of {record['source']}: {record['status']}"))
         for change in changes:
             if change.source != record["source"]:
                 continue
             at = change.at.strftime("%Y-%m-%d %H:%M") if change.at else ""
             console.print(Text(f"  {at}  run {change.run}  {change.action}"))
             for name, (old, new) in change.fields.items():
-                console.print(Text(f"      {name}: {_plain(old)} → {_plain(new)}"))
+                console.print(Text(escaped(f"      {name}: {_plain(old)} → {_plain(new)}")))
         for waiting in held:
             if waiting["source"] == record["source"]:
                 console.print(

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from syncd.cli.app import Json, app, console, print_json, settings
 from syncd.errors import ConfigError
+from syncd.observe.logs import escaped
 from syncd.store import open_store, runs
 
 REASONS = {
@@ -34,7 +35,7 @@ REASONS = {
 }
 
 WAITS = "waits until the missing one comes"
-FORMULA = tuple("=+-@\t\r")
+FORMULA = tuple("=+-@＝＋－＠")
 
 
 @app.command()
@@ -67,7 +68,7 @@ def quarantine(
         told = "is used all the same" if row["used"] else "is left as it was"
         told = WAITS if row["rule"] == "no-such-record" and not row["used"] else told
         rule = REASONS.get(row["rule"], row["rule"])
-        table.add_row(row["resource"], Text(row["document_id"] or "none"), row["field"] or "", rule, told)
+        table.add_row(row["resource"], Text(escaped(row["document_id"] or "none")), Text(escaped(row["field"] or "")), rule, told)
     console.print(table)
 
 
@@ -76,5 +77,9 @@ def _write_csv(found: list[dict[str, Any]]) -> None:
     writer.writerow(["list", "id", "field", "rule", "what is wrong"])
     for row in found:
         cells = (row["resource"], row["document_id"] or "", row["field"] or "", row["rule"], REASONS.get(row["rule"], row["rule"]))
-        # A spreadsheet takes what begins so for a formula, and ids are the source's own.
-        writer.writerow([f"'{cell}" if cell[:1] in FORMULA else cell for cell in cells])
+        writer.writerow(map(harmless, cells))
+
+
+def harmless(cell: str) -> str:
+    """A cell that no spreadsheet takes for a formula, however an id or a field's name begins: those are the source's own."""
+    return escaped(f"'{cell}" if cell.lstrip()[:1] in FORMULA else cell)

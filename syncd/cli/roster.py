@@ -10,8 +10,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.app import Json, app, console, settings
+from syncd.cli.app import Json, app, console, json_text, settings
 from syncd.errors import ConfigError
+from syncd.observe.logs import escaped
 from syncd.roster.kinds import SINGULAR
 from syncd.store import Store, open_store, runs
 from syncd.store import roster as held
@@ -84,7 +85,7 @@ def _stream(found: Iterator[dict[str, Any]], limit: int | None) -> None:
     for number, record in enumerate(found):
         if number == limit:
             break
-        typer.echo(("," if number else "") + "\n" + msgspec.json.encode(record).decode(), nl=False)
+        typer.echo(("," if number else "") + "\n" + json_text(msgspec.json.encode(record)), nl=False)
     typer.echo("\n]}")
 
 
@@ -99,9 +100,9 @@ def _table(kind: str, found: Iterator[dict[str, Any]], limit: int) -> None:
             return
         table.add_row(
             record["source"],
-            Text(record["id"]),
+            Text(escaped(record["id"])),
             record["status"],
-            *(Text(_plain(record[name])) for name in COLUMNS[kind]),
+            *(Text(escaped(_plain(record[name]))) for name in COLUMNS[kind]),
         )
     console.print(table if table.row_count else f"No {kind}.")
 

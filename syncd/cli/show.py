@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from syncd.observe.logs import escaped
 from syncd.report import Counts, Held, RunReport, State, Trigger
 from syncd.roster.kinds import PLURALS
 from syncd.store.runs import Change
@@ -169,5 +170,5 @@ def changes_table(changes: Iterable[Change]) -> Table:
     for name in ("kind", "id", "change", "fields"):
         table.add_column(name, overflow="fold")
     for change in changes:
-        table.add_row(change.kind, Text(change.record_id), change.action, ", ".join(change.fields))
+        table.add_row(change.kind, Text(escaped(change.record_id)), change.action, ", ".join(change.fields))
     return table

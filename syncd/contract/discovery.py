@@ -1,4 +1,8 @@
-"""Connectors are found by the entry-point group `syncd.connectors`; no connector is named here."""
+"""Connectors are found by the entry-point group `syncd.connectors`; no connector is named here.
+
+A connector is code that runs with all that syncd may do: whoever installs one trusts it, as with anything that pip installs. So the daemon
+says at its start which there are, and from which package each comes.
+"""
 
 from functools import cache
 from importlib.metadata import entry_points
@@ -12,6 +16,12 @@ GROUP = "syncd.connectors"
 def names() -> list[str]:
     """The connectors that are installed."""
     return sorted({point.name for point in entry_points(group=GROUP)})
+
+
+def installed() -> list[tuple[str, str]]:
+    """(name, package and version and place) of each connector that is installed, by name."""
+    found = [(point.name, point.value, point.dist) for point in entry_points(group=GROUP)]
+    return sorted((name, f"{dist.name} {dist.version}, {value}" if dist else value) for name, value, dist in found)
 
 
 @cache

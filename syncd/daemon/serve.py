@@ -9,6 +9,7 @@ from types import FrameType
 import structlog
 
 from syncd import __version__
+from syncd.contract import discovery
 from syncd.daemon.scheduler import Scheduler
 from syncd.errors import ConfigError
 from syncd.settings.file import Settings, load
@@ -54,6 +55,8 @@ def _serve(path: Path, settings: Settings, store: Store) -> None:
     signal.signal(signal.SIGINT, on_stop)
     signal.signal(signal.SIGHUP, on_reload)
     scheduler.start()
+    for name, where in discovery.installed():
+        log.info("connector installed", connector=name, where=where)
     log.info("started", version=__version__, count=len(settings.sources), pid=os.getpid())
     try:
         while not stopping.is_set():

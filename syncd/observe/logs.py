@@ -102,7 +102,11 @@ def clean(text: str) -> str:
     for secret in revealed():
         if len(secret) >= 4:
             text = text.replace(secret, "[secret]")
-    text = _PATTERNS.sub("[secret]", text)
+    return escaped(_PATTERNS.sub("[secret]", text))
+
+
+def escaped(text: str) -> str:
+    """The text with characters that act on a screen, or forge a line, shown as escapes."""
     return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
 
 

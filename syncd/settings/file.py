@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from syncd.errors import ConfigError
-from syncd.secret import MissingSecret, Secret
+from syncd.secret import MissingSecret, Secret, is_open_to_others
 from syncd.settings import source as sources
 
 PLACES = (Path("syncd.toml"), Path("/etc/syncd/syncd.toml"))
@@ -100,6 +100,9 @@ def find_config(given: Path | None) -> Path:
 def load(path: Path) -> Settings:
     """Read and validate a configuration, its secrets included. Raises ConfigError with one line per mistake."""
     try:
+        # Whoever can write it can lead our credentials to an address of their own.
+        if is_open_to_others(path, write=True):
+            raise ConfigError(f"{path}: everybody on this machine may change it: chmod o-w {path}")
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as problem:
         raise ConfigError(f"{path}: can not be read ({problem.strerror}).") from None

@@ -7,7 +7,7 @@ instead of failing half way.
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,7 @@ def open_store(url: str, *, create: bool = True) -> Store:
         if not create:
             raise StoreError(f"there is no store at {path.name} yet.", advice="Run `syncd sync SOURCE` first.")
         _create_private(path)
+    _keep_private(path)
     engine = create_engine(parsed, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": WAIT_FOR_WRITER})
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
@@ -107,13 +108,23 @@ def open_store(url: str, *, create: bool = True) -> Store:
 def _create_private(path: Path) -> None:
     """Children's data: the file is its owner's alone from the first byte; SQLite gives -wal and -shm the same mode."""
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in reversed(path.parents):
+            folder.mkdir(mode=0o700, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     except OSError as problem:
         raise StoreError(
             f"the store {path.name} can not be created ({problem.strerror}).",
             advice="Check that the folder exists and may be written.",
         ) from None
+
+
+def _keep_private(path: Path) -> None:
+    """A store that came out of a backup may have become readable by everybody: that ends here. (A group is an administrator's choice.)"""
+    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+        with suppress(FileNotFoundError):
+            found = file.stat()
+            if found.st_mode & 0o007 and found.st_uid == os.geteuid():
+                file.chmod(found.st_mode & 0o770)
 
 
 def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
