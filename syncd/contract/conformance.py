@@ -31,7 +31,7 @@ CANARY_NAME = "Canaryname"
 # What a source may send in any field.
 ODD_VALUES: tuple[Any, ...] = (
     None, "", "   ", 0, -1, 1.5, True, [], {}, [None], [[]], {"a": {"b": []}}, "\x00", "\ud800", "2026-02-30", "9999-99-99",
-    10**30, "x" * 100_000, ["a", 1, None, {}], {"sourcedId": None}, {"sourcedId": []}, "‮evil", "é" * 10,
+    10**30, "x" * 100_000, ["a", 1, None, {}], {"sourcedId": None}, {"sourcedId": []}, "\u202eevil", "é" * 10,
 )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ def live(district: District, days: int) -> dict[str, int]:
 
 
 def _day(district: District) -> dict[str, int]:
-    chance = random.Random(f"{district.seed}:{district.day}")
+    chance = random.Random(f"{district.seed}:{district.day}")  # nosec B311  # a district, not a secret
     students = _students(district)
     left = [user for user in _all(district) if user.gone and user.left_on and _is_student(user)]
     count = {kind: max(1, round(len(students) * DAILY * share)) for kind, share in SHARES.items()}

@@ -44,7 +44,7 @@ def generate(*, students: int, seed: int, year: int, school_count: int | None = 
     """A district of `students` students, and of so many schools as they need unless it is told. Raises ValueError for fewer than one."""
     if students < 1:
         raise ValueError(f"a district needs at least 1 student, not {students}")
-    chance = random.Random(f"{seed}:{students}:{year}")
+    chance = random.Random(f"{seed}:{students}:{year}")  # nosec B311  # a district, not a secret
     district = District(seed=seed, first_day=_monday(date(year, 8, 15)))
     top, schools = _orgs(district, chance, school_count or max(1, round(students / STUDENTS_PER_SCHOOL)))
     semesters = _terms(district, year)

@@ -460,7 +460,7 @@ class TokenEndpoint:
         return _json(
             {
                 "access_token": token,
-                "token_type": "Bearer",
+                "token_type": "Bearer",  # nosec B105  # the name of a kind of token
                 "expires_in": int(self.access.token_seconds),
                 "scope": " ".join(scopes),
             },
