@@ -98,6 +98,7 @@ OTHERS = {
         "hispanicOrLatinoEthnicity",
     ],
 }
+BEARER = "Bearer"
 CLAUSE = r"([A-Za-z0-9_.]+)(!=|>=|<=|=|>|<|~)'([^']*)'"
 FILTER = re.compile(rf"{CLAUSE}(?: (AND|OR) {CLAUSE})?")
 OPERATORS: dict[str, Callable[[str, str], bool]] = {
@@ -460,7 +461,7 @@ class TokenEndpoint:
         return _json(
             {
                 "access_token": token,
-                "token_type": "Bearer",  # nosec B105  # the name of a kind of token
+                "token_type": BEARER,
                 "expires_in": int(self.access.token_seconds),
                 "scope": " ".join(scopes),
             },

@@ -1,5 +1,7 @@
 """The data rows of docs/faults.md: odd records served by the sandbox, through the real connectors into a real store."""
 
+import csv
+import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from syncd.cli.quarantine import harmless
 from syncd.contract.connector import Context
 from syncd.http import session
 from syncd.http.mend import mended
@@ -19,6 +22,7 @@ from syncd.sandbox import District, Sandbox, clever_records, oneroster_records, 
 from syncd.sandbox.district import clever_id_of
 from syncd.store import roster, runs
 from syncd.sync.run import Order, run
+from tests.faults.commands import configure, syncd
 from tests.journeys.synced import Synced
 
 CLEVER, ONEROSTER = "clever-3.1", "oneroster-1.2-oauth2"
@@ -538,3 +542,29 @@ def test_a_role_that_nobody_has_heard_of_is_kept_and_told_and_further_fields_do_
         assert found["extra"]["favouriteColour"] == "blue" and found["status"] == "active"
         assert (record_id, "unknown-word") in source.told()
         assert report.quality["unknown-word"] == (1 if source.clever else 2)
+
+
+# ── D16: formulas ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.fault("D16")
+def test_a_formula_is_stored_as_sent_and_is_only_text_in_the_list_for_the_vendor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    formulas = ['=HYPERLINK("https://collector.example.com","x")', "+1+1", "-2+3", "@SUM(A1)", "＝1+1", "=1+1\t", "\t=1+1", "a=1"]
+    with odd(ONEROSTER, tmp_path, monkeypatch, seed=64) as source:
+        student = source.students()[0]
+        source.sandbox.put("users", id=student.id, family_name=formulas[0])
+        nobody = {"user": {"sourcedId": "nobody"}, "class": {"sourcedId": "none"}, "role": "student"}
+        source.say("enrollments", *({"sourcedId": formula, **nobody} for formula in formulas[:5]), effect="add")
+        source.say("orgs", *({"sourcedId": f"{formula}\u200b"} for formula in formulas), effect="add")
+        assert source.sync().state == "applied"
+        assert source.held("user", student.id)["family_name"] == formulas[0]
+        printed = syncd(configure(tmp_path, source.sandbox), "quarantine", "springfield", "--csv").output
+    cells = [cell for row in csv.reader(io.StringIO(printed)) for cell in row]
+    assert {cell for cell in cells if cell.strip().startswith(("=", "+", "-", "@", "＝"))} == set()
+    assert {f"'{formula}" for formula in formulas[:5]} <= set(cells) and "a=1" in cells
+
+
+@pytest.mark.fault("D16")
+@pytest.mark.parametrize(("cell", "shown"), [("\t=1", "'\\x09=1"), ("\r@x", "'\\x0d@x"), ("\n+1", "'\\x0a+1"), ("a-1", "a-1"), ("", "")])
+def test_blanks_before_a_formula_do_not_hide_it(cell: str, shown: str) -> None:
+    assert harmless(cell) == shown
