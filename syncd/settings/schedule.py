@@ -30,7 +30,7 @@ class _Cron(CronTrigger):  # type: ignore[misc]
         found: datetime | None = super().get_next_fire_time(previous, now)
         while found is not None and names_an_hour and found.fold:
             found = super().get_next_fire_time(found, found)
-        return found and found.astimezone(UTC) + timedelta(seconds=random.uniform(0, LATE))  # noqa: S311
+        return found and found.astimezone(UTC) + timedelta(seconds=random.uniform(0, LATE))  # noqa: S311  # nosec B311  # a delay
 
 
 @dataclass(frozen=True, slots=True)
