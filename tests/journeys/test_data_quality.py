@@ -80,24 +80,31 @@ def spoil(sandbox: Sandbox, gone: dict[str, Any]) -> dict[str, str]:
     """Serve lists with one of each fault in them; the ids of those that are wrong, by rule."""
     users, sections = lists(sandbox, "users"), lists(sandbox, "sections")
     students = [user for user in users if "student" in user["roles"] and not user["roles"]["student"].get("ext")]
-    broken, nameless, homeless, born, first, second, double = students[1:8]
+    broken, nameless, homeless, born, first, second, double, wizard, endless, vast = students[1:11]
     broken["name"]["first"] = VAST
     nameless["name"] = {"first": " ", "last": None}
     homeless["roles"]["student"] |= {"school": None, "schools": []}
     born["roles"]["student"]["dob"] = "2015-02-30"
     first["email"], second["email"] = "shared@example.org", "Shared@Example.org"
+    wizard["roles"]["wizard"] = {}
+    endless["name"]["first"] = "x" * 10_001
+    vast["name"]["first"] = "x" * 2_000_000
+    unseen = {**json.loads(json.dumps(double)), "id": "fffffffffffffffffffff\u200b03"}
     other = json.loads(json.dumps(double))
     other["name"]["first"] = "Other"
     # Who left comes back twice.
     twins = [{**json.loads(json.dumps(gone)), "id": f"ffffffffffffffffffffff0{number}"} for number in (1, 2)]
-    serve(sandbox, "users", [*users, other, *twins])
-    placeless, untaught, ghostly, empty = sections[:4]
-    empty["students"] = []
+    serve(sandbox, "users", [*users, other, *twins, unseen])
+    placeless, untaught, ghostly, deserted = sections[:4]
     placeless["school"] = None
     placeless["students"] = []
     untaught["teacher"], untaught["teachers"] = None, []
+    deserted["students"] = []
     ghostly["students"].append("ffffffffffffffffffffffaa")
     serve(sandbox, "sections", sections)
+    schools = lists(sandbox, "schools")
+    schools[0]["district"] = schools[0]["id"]
+    serve(sandbox, "schools", schools)
     serve(sandbox, "terms", [*lists(sandbox, "terms"), {"id": None, "name": "No term"}])
     serve(sandbox, "courses", [*lists(sandbox, "courses"), 7])
     return {
@@ -110,7 +117,11 @@ def spoil(sandbox: Sandbox, gone: dict[str, Any]) -> dict[str, str]:
         "same-person": twins[0]["id"],
         "missing": placeless["id"],
         "no-teacher": untaught["id"],
-        "no-student": empty["id"],
+        "no-student": deserted["id"],
+        "unknown-word": wizard["id"],
+        "too-long": endless["id"],
+        "too-large": vast["id"],
+        "parent-circle": schools[0]["id"],
         "no-such-record": f"{ghostly['id']}:ffffffffffffffffffffffaa:student",
     }
 
@@ -119,8 +130,11 @@ def test_every_rule_that_can_be_told_happened_here(wrong: Wrong) -> None:
     assert {rule for rule, _ in wrong.rows} == set(REASONS) == set(wrong.report.quality)
 
 
+USED = ["no-name", "no-school", "not-a-date", "two-users-one-email", "no-teacher", "no-student", "same-person", "unknown-word"]
+
+
 @pytest.mark.fault("D1", "D8", "D12")
-@pytest.mark.parametrize("rule", ["no-name", "no-school", "not-a-date", "two-users-one-email", "no-teacher", "no-student", "same-person"])
+@pytest.mark.parametrize("rule", USED)
 def test_what_is_odd_is_used_all_the_same_and_told(rule: str, wrong: Wrong) -> None:
     record_id = wrong.ids[rule]
     assert wrong.rows[rule, record_id]["used"]
@@ -129,7 +143,7 @@ def test_what_is_odd_is_used_all_the_same_and_told(rule: str, wrong: Wrong) -> N
         assert wrong.after[record_id]["status"] == "active"
 
 
-@pytest.mark.parametrize("rule", ["not-json", "missing", "two-versions"])
+@pytest.mark.parametrize("rule", ["not-json", "missing", "two-versions", "too-long", "too-large"])
 def test_what_can_not_be_used_leaves_the_record_as_it_was(rule: str, wrong: Wrong) -> None:
     record_id = wrong.ids[rule]
     assert not wrong.rows[rule, record_id]["used"]
@@ -152,7 +166,7 @@ def test_the_report_counts_them(wrong: Wrong) -> None:
     for rule, count in wrong.report.quality.items():
         assert count == sum(told == rule for told, _ in wrong.rows) or rule in ("no-teacher", "no-school"), rule
     counts = wrong.report.counts
-    assert (counts["users"].quarantined, counts["sections"].quarantined, counts["enrollments"].quarantined) == (2, 1, 1)
+    assert (counts["users"].quarantined, counts["sections"].quarantined, counts["enrollments"].quarantined) == (5, 1, 1)
     assert (counts["terms"].quarantined, counts["courses"].quarantined) == (1, 1)
 
 
