@@ -10,7 +10,8 @@ import re
 DEEPEST = 100
 UNREADABLE = b"1e999"
 
-_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|-?Infinity|NaN|[\[\]{}]', re.DOTALL)
+# A text without an end is a token too: looked for again from each quote in it, it would take for ever.
+_TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|-?Infinity|NaN|[\[\]{}]', re.DOTALL)
 _PAIR_OR_HALF = re.compile(rb"(\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _CONTROL = re.compile(rb"[\x00-\x1f]")
 

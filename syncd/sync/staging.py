@@ -3,7 +3,7 @@ that is still fetching locks nobody out."""
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Connection, Integer, MetaData, Table, Text, insert
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Integer, MetaData, Table, Text, insert
 from sqlalchemy.dialects import sqlite
 
 from syncd.roster.kinds import KINDS, PLURAL, fields
@@ -18,7 +18,7 @@ def _staged(kind: str) -> Table:
         f"staged_{PLURAL[kind]}",
         metadata,
         Column("row", Integer, primary_key=True),
-        Column("version", Integer),  # of the document that stated it: equal numbers state the same
+        Column("version", BigInteger),  # of the document that stated it: equal numbers state the same
         Column("id", Text, nullable=False),
         Column("gone", Boolean, nullable=False),
         Column("modified", UtcTime),
@@ -37,7 +37,7 @@ staged_parts = Table(
     "staged_parts",
     metadata,
     Column("row", Integer, primary_key=True),
-    Column("version", Integer),
+    Column("version", BigInteger),
     Column("resource", Text, nullable=False),
     Column("document_id", Text, nullable=False),
     Column("user_id", Text, nullable=False),
