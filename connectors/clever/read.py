@@ -6,7 +6,7 @@ from syncd.contract.document import Document, Problem, Reading
 from syncd.contract.opening import Fields, opened
 from syncd.roster.course import Course
 from syncd.roster.enrollment import Enrollment
-from syncd.roster.fields import day, in_school_order, storable, text, text_set, texts
+from syncd.roster.fields import day, in_school_order, reference, storable, text, text_set, texts
 from syncd.roster.org import Org
 from syncd.roster.section import Section
 from syncd.roster.term import Term
@@ -188,9 +188,9 @@ def _section(record_id: str, sent: Fields, reading: Reading) -> None:
             extra=_extra(sent, _SECTION) | as_sent,
         )
     )
-    main = text(sent.get("teacher"))
-    teachers = set(texts(sent.get("teachers"))) | ({main} if main else set())
-    for role, people in (("student", set(texts(sent.get("students")))), ("teacher", teachers)):
+    main = reference(sent.get("teacher"))
+    students, teachers = (_references(sent, name, reading) for name in ("students", "teachers"))
+    for role, people in (("student", students), ("teacher", teachers | ({main} if main else set()))):
         for user in sorted(people):
             reading.records.append(
                 Enrollment(
@@ -203,6 +203,14 @@ def _section(record_id: str, sent: Fields, reading: Reading) -> None:
                     primary=user == main if role == "teacher" else None,
                 )
             )
+
+
+def _references(sent: Fields, name: str, reading: Reading) -> set[str]:
+    given = set(texts(sent.get(name)))
+    found = {usable for usable in map(reference, given) if usable}
+    if len(found) < len(given):
+        reading.problems.append(Problem("unusable-id", name, fatal=False))
+    return found
 
 
 _READERS = {"districts": _district, "schools": _school, "terms": _term, "courses": _course, "sections": _section}
@@ -269,7 +277,7 @@ def _user(record_id: str, sent: Fields, reading: Reading, demographics: bool) ->
     )
     relationships = contact.get("student_relationships")
     for relationship in relationships if isinstance(relationships, list) else ():
-        child = text(_object(relationship).get("student"))
+        child = reference(_object(relationship).get("student"))
         if child:
             reading.parts.append(UserPart(user_id=child, document_id=record_id, guardian_id=record_id))
     if demographics and "student" in roles:

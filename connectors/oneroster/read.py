@@ -17,6 +17,7 @@ from syncd.roster.fields import (
     flag,
     in_school_order,
     moment,
+    reference,
     storable,
     text,
     text_set,
@@ -86,7 +87,7 @@ def _reference(value: Any) -> str | None:
     """The id that a reference names; a list of one is taken for its only entry."""
     if isinstance(value, list):
         value = value[0] if value else None
-    return text(value.get("sourcedId")) if isinstance(value, dict) else text(value)
+    return reference(value.get("sourcedId") if isinstance(value, dict) else value)
 
 
 def _references(value: Any) -> tuple[str, ...]:

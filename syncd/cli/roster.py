@@ -13,6 +13,7 @@ from rich.text import Text
 from syncd.cli.app import Json, app, console, json_text, settings
 from syncd.errors import ConfigError
 from syncd.observe.logs import escaped
+from syncd.roster.fields import composed
 from syncd.roster.kinds import SINGULAR
 from syncd.store import Store, open_store, runs
 from syncd.store import roster as held
@@ -58,10 +59,11 @@ def roster(
     if source is not None:
         configured.source(source)
     store = open_store(configured.store_url)
+    words = composed(search) if search else None
     if as_of is None:
-        found = held.records(store, SINGULAR[kind], source, status, search)
+        found = held.records(store, SINGULAR[kind], source, status, words)
     else:
-        found = held.records_as_of(store, SINGULAR[kind], _when(store, as_of), source, status, search)
+        found = held.records_as_of(store, SINGULAR[kind], _when(store, as_of), source, status, words)
     if json:
         _stream(found, limit)
     else:

@@ -9,14 +9,12 @@ from typing import Any
 import msgspec
 
 from syncd.contract.document import Document, Problem
-from syncd.roster.fields import composed, text
+from syncd.roster.fields import LONGEST_ID, composed, text
 
 # Bytes of one document; a section of 10,000 students has a quarter of it.
 MOST_BYTES = 1024 * 1024
 # Characters of one text, wherever it stands in the document.
 LONGEST_TEXT = 10_000
-# Characters of an id (OneRoster's own limit): ids are keys, and a key has to fit into an index of any database.
-LONGEST_ID = 255
 
 Fields = dict[str, Any]
 

@@ -16,6 +16,9 @@ _DROPPED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u206
 _DAY = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[T ].*)?$")
 _US_DAY = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})$")
 
+# Characters of an id (OneRoster's own limit): ids are keys, and a key has to fit into an index of any database.
+LONGEST_ID = 255
+
 GRADES = ("IT", "PR", "PK", "TK", "KG", *(f"{n:02}" for n in range(1, 14)), "PS", "UG", "Other")
 _GRADE_ORDER = {grade: place for place, grade in enumerate(GRADES)}
 
@@ -29,6 +32,12 @@ def text(value: Any) -> str | None:
         return None
     # 1017.0 is what a spreadsheet makes of 1017.
     return str(int(value)) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else str(value)
+
+
+def reference(value: Any) -> str | None:
+    """The id of another record as text; what is longer than any id names nobody."""
+    found = text(value)
+    return found if found is None or len(found) <= LONGEST_ID else None
 
 
 def composed(value: str) -> str:

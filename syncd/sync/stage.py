@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 
 from syncd.contract.connector import Connector, Resource
 from syncd.contract.document import Cursor, Document, Finished, Page, Problem
-from syncd.contract.opening import LONGEST_ID
 from syncd.errors import BadAnswer
+from syncd.roster.fields import LONGEST_ID
 from syncd.roster.kinds import KINDS, Record, fields
 from syncd.roster.user import User, UserPart
 from syncd.store.columns import canonical

@@ -238,6 +238,23 @@ def test_a_monstrous_record_is_quarantined_and_stops_nobody_else(dialect: str, t
         assert (found["given_name"], found["extra"]["odd"]) == ("Linden", str(10**30))
 
 
+@BOTH
+@pytest.mark.fault("D5")
+def test_a_reference_that_is_longer_than_any_id_names_nobody(dialect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with odd(dialect, tmp_path, monkeypatch, seed=65) as source:
+        endless, section = "z" * 300, next(iter(source.sandbox.district.sections.values()))
+        before = source.everything()
+        if source.clever:
+            sent = source.document("sections", section)
+            source.say("sections", {**sent, "students": [*sent["students"], endless]})
+        else:
+            parts = {"user": {"sourcedId": endless}, "class": {"sourcedId": section.id}, "role": "student"}
+            source.say("enrollments", {"sourcedId": "late", **parts}, effect="add")
+        report = source.sync()
+        assert report.state == "applied" and nobody_went(report) and source.everything() == before
+        assert ((section.clever_id, "unusable-id") if source.clever else ("late", "missing")) in source.told()
+
+
 @pytest.mark.fault("D5")
 @pytest.mark.parametrize("whole", [b'{"data":[NaN,{"a":"x\ty\\ud800"}]}', b'{"data":[' + b"[" * 9_000 + b"]" * 9_000 + b"]}"])
 def test_an_answer_that_is_cut_off_is_never_mended_into_a_whole_one(whole: bytes) -> None:
@@ -306,6 +323,8 @@ def test_names_of_all_scripts_are_kept_as_sent_and_both_spellings_of_a_letter_ar
         for user, name in zip(people, twins, strict=True):
             source.sandbox.put("users", id=user.id, given_name=name)
         assert source.sync().counts["users"].updated == 0
+        found = syncd(configure(tmp_path, source.sandbox), "roster", "users", "--search", "Zoe\u0308", "--json")
+        assert [user["given_name"] for user in json.loads(found.stdout)["records"]] == [names[0]]
 
 
 # ── D8, D17: days and times ───────────────────────────────────────────────────────────────────────────
