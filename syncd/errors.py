@@ -8,7 +8,7 @@
     ├── Stopped                1   a person or the service manager asked this run to stop
     ├── Superseded             1   another run of this source took over: this one may not apply
     ├── NothingHeld            2   a run that was to be approved or rejected holds nothing
-    ├── CanNotUndo             1   later runs changed the same records
+    ├── CanNotUndo             1   later runs changed the same records, or its values were purged
     └── SourceError            1   the source did not give what was asked
         ├── FullPullNeeded         it can not say what changed: everything has to be pulled (the run does so by itself)
         ├── SignInRefused          401 or 403 from the start, or a second time: never retried (it locks accounts)
@@ -72,7 +72,7 @@ class NothingHeld(SyncdError):
 
 
 class CanNotUndo(SyncdError):
-    """Later runs changed the same records. `conflicts` has (kind, record id, run) of the first of them."""
+    """Later runs changed the same records, or the values to put back were purged. `conflicts` has (kind, record id, run) of the first."""
 
     def __init__(self, message: str, *, advice: str = "", conflicts: tuple[tuple[str, str, int], ...] = ()) -> None:
         super().__init__(message, advice=advice)

@@ -1,10 +1,18 @@
 """`syncd db`: the store itself."""
 
-import typer
+from datetime import UTC, datetime
+from typing import Annotated
 
-from syncd.cli.app import Json, app, console, print_json, store
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from syncd.cli.app import Json, app, console, notes, print_json, settings, store
 from syncd.errors import StoreError
-from syncd.store import engine, migrations
+from syncd.store import engine, migrations, open_store
+from syncd.store import purge as purging
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would go, and remove nothing.")]
 
 group = typer.Typer(help="Look after the store.", no_args_is_help=True)
 app.add_typer(group, name="db")
@@ -41,3 +49,80 @@ def check() -> None:
     if problems:
         raise StoreError(f"the store is damaged ({len(problems)} faults).", advice="Restore the last backup, or sync anew.")
     console.print("The store is sound.")
+
+
+@group.command()
+def purge(dry_run: DryRun = False, json: Json = False) -> None:
+    """Remove what [retention] says: personal data of records long inactive, old values, old lists and logs. Ids and dates stay."""
+    configured = settings()
+    opened = open_store(configured.store_url, create=False)
+    proof = purging.purge(opened, configured.retention, datetime.now(UTC), account=purging.account(), dry_run=dry_run)
+    _tell(proof, json)
+
+
+@group.command()
+def forget(
+    source: Annotated[str, typer.Argument(help="The source's name.")],
+    user: Annotated[str, typer.Argument(metavar="USER", help="The user's id.")],
+    force: Annotated[bool, typer.Option("--force", help="Also one who is active.")] = False,
+    dry_run: DryRun = False,
+    json: Json = False,
+) -> None:
+    """Remove one user's personal data now, with all that is known of their enrollments. The ids and dates stay."""
+    proof = purging.forget(store(), source, user, datetime.now(UTC), account=purging.account(), force=force, dry_run=dry_run)
+    _tell(proof, json)
+    if force and not dry_run:
+        notes.print("What the source still sends of this person comes back with the next full pull.")
+
+
+@group.command()
+def purges(json: Json = False) -> None:
+    """What was purged so far: when, by whom, how much."""
+    found = purging.history_of(store())
+    if json:
+        print_json({"purges": found})
+        return
+    table = Table(box=None, padding=(0, 2))
+    for name in ("when", "source", "account", "why", "what"):
+        table.add_column(name, overflow="fold")
+    for one in found:
+        why = "on request" if one["policy"] is None else _days(one["policy"])
+        table.add_row(f"{one['at']:%Y-%m-%d %H:%M}", one["source"], Text(one["account"]), why, _counts(one["counts"]))
+    console.print(table if found else "Nothing was ever purged.")
+
+
+WHAT = {
+    "again": "of them purged before, back from a backup",
+    "changes": "changes' old and new values",
+    "parts": "statements about these users",
+    "waiting": "waiting enrollments of these users",
+    "held": "held changes",
+    "quarantine": "quarantine rows",
+    "log": "log lines",
+}
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {WHAT.get(name, name)}" for name, count in counts.items() if count)
+
+
+def _days(policy: dict[str, int]) -> str:
+    return ", ".join(f"{name} = {days}" for name, days in policy.items()) or "purged before"
+
+
+def _tell(proof: purging.Proof, json: bool) -> None:
+    """Print it; exit code 1 when a part could not be done."""
+    if json:
+        print_json(proof)
+    else:
+        for one in proof.sources:
+            console.print(Text(f"{one.source}: {'would go' if proof.dry_run else 'gone'}: {_counts(one.counts)}"), soft_wrap=True)
+        if not proof.sources and not proof.busy:
+            console.print("Nothing is to be purged: nothing is as old as [retention] says, or nothing is said there.")
+    for source in proof.busy:
+        notes.print(f"syncd: {source}: a run is going on, so that nothing of it was purged. Purge again when it has ended.", soft_wrap=True)
+    if proof.wiped is False:
+        told = "syncd: the store's file could not be rewritten, so that bytes of what was purged may still be in it"
+        notes.print(f"{told}: another program reads it, or there is too little room. Purge again later.", soft_wrap=True)
+    if proof.busy or proof.wiped is False:
+        raise typer.Exit(1)

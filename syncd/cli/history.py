@@ -43,14 +43,16 @@ def history(
         print_json({"records": records, "changes": changes, "held_changes": held})
         return
     for record in records:
-        console.print(Text(f"{kind} {escaped(record_id)} of {record['source']}: {record['status']}"))
+        purged = f", its data purged on {record['purged_at']:%Y-%m-%d}" if "purged_at" in record else ""
+        console.print(Text(f"{kind} {escaped(record_id)} of {record['source']}: {record['status']}{purged}"))
         for change in changes:
             if change.source != record["source"]:
                 continue
             at = change.at.strftime("%Y-%m-%d %H:%M") if change.at else ""
             console.print(Text(f"  {at}  run {change.run}  {change.action}"))
-            for name, (old, new) in change.fields.items():
-                console.print(Text(escaped(f"      {name}: {_plain(old)} → {_plain(new)}")))
+            for name, values in change.fields.items():
+                told = "purged" if values is None else " → ".join(map(_plain, values))
+                console.print(Text(escaped(f"      {name}: {told}")))
         for waiting in held:
             if waiting["source"] == record["source"]:
                 console.print(

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.app import Json, app, console, json_text, settings
+from syncd.cli.app import Json, app, console, json_text, notes, settings
 from syncd.errors import ConfigError
 from syncd.observe.logs import escaped
 from syncd.roster.fields import composed
@@ -63,7 +63,7 @@ def roster(
     if as_of is None:
         found = held.records(store, SINGULAR[kind], source, status, words)
     else:
-        found = held.records_as_of(store, SINGULAR[kind], _when(store, as_of), source, status, words)
+        found = _noting(held.records_as_of(store, SINGULAR[kind], _when(store, as_of), source, status, words))
     if json:
         _stream(found, limit)
     else:
@@ -79,6 +79,16 @@ def _when(store: Store, as_of: str) -> int | datetime:
     except ValueError:
         raise ConfigError("--as-of takes a run's number, or a time such as 2026-11-23T08:00 (UTC if it names no zone).") from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+def _noting(found: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Say at the end, beside what is printed, that some values are not what they were then."""
+    purged = 0
+    for record in found:
+        purged += "purged_at" in record
+        yield record
+    if purged:
+        notes.print(f"Of {purged} records values were purged, by policy or on request: what is empty there may not have been empty then.")
 
 
 def _stream(found: Iterator[dict[str, Any]], limit: int | None) -> None:

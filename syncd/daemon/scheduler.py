@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
 
 from syncd.contract.connector import Context
 from syncd.daemon import breaker
@@ -15,13 +16,15 @@ from syncd.errors import AlreadyRunning, SyncdError
 from syncd.report import Mode, Trigger
 from syncd.settings.file import Settings
 from syncd.settings.source import Source
-from syncd.store import Store, runs
+from syncd.store import Store, purge, runs
 from syncd.sync.run import Order, run
 
 log = structlog.get_logger()
 
 # Seconds by which the clock has to jump before it counts: more than a time server corrects at once.
 JUMP = 60
+# When a purge found a run going on.
+PURGE_AGAIN = timedelta(minutes=5)
 
 
 class Scheduler:
@@ -56,6 +59,8 @@ class Scheduler:
             if common.full is not None:
                 self._scheduler.add_job(self._pull, common.full.trigger(settings.timezone), args=[name, Mode.FULL], id=f"{name}:full")
             log.info("source scheduled", source=name, connector=common.connector, schedule=common.schedule.text)
+        # At the start too: what was restored from a backup while the service was down may hold people who were purged.
+        self._scheduler.add_job(self._purge, IntervalTrigger(days=1), id=":purge", next_run_time=datetime.now(UTC))
 
     def start(self) -> None:
         self._scheduler.start()
@@ -86,6 +91,24 @@ class Scheduler:
             return True
         seconds = source.common.schedule.seconds
         return seconds is not None and datetime.now(UTC) - last.started_at >= timedelta(seconds=seconds)
+
+    def _purge(self) -> None:
+        """What `[retention]` says, once a day; for a source that is busy, again a little later."""
+        now = datetime.now(UTC)
+        try:
+            if not purge.in_step(self._store, now):
+                log.info("not purged: no run of the week before yesterday shows that the clock is right")
+                return
+            proof = purge.purge(self._store, self._settings.retention, now, account=purge.account())
+        except SyncdError as problem:
+            log.error("purge failed", error=str(problem))
+            return
+        for gone in proof.sources:
+            log.info("purged", source=gone.source, counts=gone.counts)
+        if proof.wiped is False:
+            log.warning("purged, but the file could not be rewritten: it is tried again tomorrow")
+        if proof.busy and not self._stop.is_set():
+            self._scheduler.add_job(self._purge, "date", run_date=datetime.now(UTC) + PURGE_AGAIN, id=":purge-again", replace_existing=True)
 
     def _pull(self, name: str, mode: Mode) -> None:
         source = self._sources.get(name)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from syncd.errors import ConfigError
 from syncd.secret import MissingSecret, Secret, is_open_to_others
 from syncd.settings import source as sources
+from syncd.settings.retention import RetentionSettings
 
 PLACES = (Path("syncd.toml"), Path("/etc/syncd/syncd.toml"))
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}$")
@@ -43,6 +44,7 @@ class FileSettings(BaseModel):
     workers: int = Field(4, ge=1, le=64)
     store: StoreSettings = Field(default_factory=StoreSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    retention: RetentionSettings = Field(default_factory=RetentionSettings)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("timezone")
@@ -64,11 +66,17 @@ class Settings:
         self.workers = file.workers
         self.log_level = file.log.level
         self.sources = found
+        self._retention = file.retention
         self.store_url = _beside(file.store.url, path)
 
     def today(self) -> date:
         """The day in the configured time zone."""
         return datetime.now(ZoneInfo(self.timezone)).date()
+
+    def retention(self, source: str) -> dict[str, int]:
+        """The days of `[retention]`, with the source's own before the file's; also for a source that is no longer configured."""
+        own = self.sources[source].common.retention.days if source in self.sources else {}
+        return self._retention.days | own
 
     def source(self, name: str) -> sources.Source:
         """Raises ConfigError when there is no such source."""

@@ -7,12 +7,14 @@ from pydantic import BaseModel, ConfigDict
 from syncd.contract import discovery
 from syncd.contract.connector import Connector, ConnectorSettings, Context
 from syncd.settings.guard import GuardSettings, QuietSettings
+from syncd.settings.retention import RetentionSettings
 from syncd.settings.schedule import Schedule
 
 
 class SourceSettings(BaseModel):
     """schedule: frequent pulls. full: the periodic full pull that proves the store equal to the source. enabled: whether the daemon
-    runs it; a manual sync works all the same. quiet: days on which nobody is deactivated without a person."""
+    runs it; a manual sync works all the same. quiet: days on which nobody is deactivated without a person. retention: what differs from
+    `[retention]`."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
@@ -22,6 +24,7 @@ class SourceSettings(BaseModel):
     enabled: bool = True
     guard: GuardSettings = GuardSettings()
     quiet: QuietSettings | None = None
+    retention: RetentionSettings = RetentionSettings()
 
 
 COMMON = frozenset(SourceSettings.model_fields)

@@ -7,7 +7,7 @@ instead of failing half way.
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from syncd.store import damage, migrations
 
 # Seconds to wait for another process's write. Longer than the apply of a large district.
 WAIT_FOR_WRITER = 120
+# Seconds to wait for other processes to end their reading, when the file is rewritten.
+WAIT_FOR_READER = 10
 
 
 class Store:
@@ -46,6 +48,20 @@ class Store:
         """A connection of one's own, for a run and its temporary tables. The caller closes it."""
         with _told(self.path):
             return self.engine.connect()
+
+    def wipe(self) -> bool:
+        """Rewrite the file without what was deleted, and empty the write-ahead log, so that no deleted byte is left in either. False when
+        another program's reading, or too little room, kept it from being done."""
+        with _told(self.path), closing(self.engine.raw_connection()) as connection:
+            cursor = connection.cursor()
+            try:
+                # While it waits for readers nobody can write.
+                cursor.execute(f"PRAGMA busy_timeout = {WAIT_FOR_READER * 1000}")
+                cursor.execute("VACUUM")
+                busy, _, _ = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            except sqlite3.DatabaseError:
+                return False
+        return not busy
 
     def close(self) -> None:
         self.engine.dispose()

@@ -8,7 +8,7 @@ from sqlalchemy import Select, func, or_, select
 
 from syncd.roster.kinds import PLURAL, fields
 from syncd.store.engine import Store
-from syncd.store.tables import ROSTER, changes, runs
+from syncd.store.tables import ROSTER, changes, purged, purged_as_it_stands, runs
 
 _SEARCHED = ("id", "name", "given_name", "family_name", "username", "number")
 
@@ -18,7 +18,13 @@ def _as_record(kind: str, row: Any) -> dict[str, Any]:
     for name in fields(kind):
         record[name] = getattr(row, name)
     record["extra"] = row.extra or {}
-    return record
+    # Only where it is so: nothing of it is there to be known any more.
+    return record if row.purged_at is None else {**record, "purged_at": row.purged_at}
+
+
+def _held(kind: str) -> Select[Any]:
+    """The rows of a kind, each with when it was purged, if it is."""
+    return select(ROSTER[kind], purged.c.purged_at).outerjoin(purged, purged_as_it_stands(kind))
 
 
 def records(
@@ -26,7 +32,7 @@ def records(
 ) -> Iterator[dict[str, Any]]:
     """The records of a kind by source and id. status: `active`, `inactive` or `all`. search: part of an id or name, any case."""
     table = ROSTER[kind]
-    query: Select[Any] = select(table).order_by(table.c.source, table.c.id)
+    query = _held(kind).order_by(table.c.source, table.c.id)
     if source:
         query = query.where(table.c.source == source)
     if status != "all":
@@ -42,12 +48,13 @@ def records(
 def records_as_of(
     store: Store, kind: str, as_of: int | datetime, source: str | None = None, status: str = "active", search: str | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The records of a kind by source and id as they were when a run had ended, or at a time: today's, less all later changes."""
+    """The records of a kind by source and id as they were when a run had ended, or at a time: today's, less all later changes. One of which
+    values were purged has `purged_at`, and None for what is no longer known."""
     table, words = ROSTER[kind], (search or "").lower()
     # Runs of different sources overlap, so that a time does not stand for one run.
     since = changes.c.run > as_of if isinstance(as_of, int) else changes.c.run.in_(select(runs.c.id).where(runs.c.finished_at > as_of))
     later = select(changes).where(changes.c.kind == kind, since)
-    now = select(table)
+    now = _held(kind)
     if source:
         later, now = later.where(changes.c.source == source), now.where(table.c.source == source)
     later = later.order_by(changes.c.run.desc())
@@ -66,8 +73,10 @@ def _take_back(current: dict[tuple[str, str], dict[str, Any]], change: Any) -> N
     found = current.pop((change.source, change.record_id), None)
     if found is None or change.action == "create":
         return
-    for name, (before, _) in (change.fields or {}).items():
-        found[name] = before
+    for name, values in (change.fields or {}).items():
+        found[name] = None if values is None else values[0]
+    if change.purged_at is not None:
+        found["purged_at"] = change.purged_at
     if change.action == "reactivate":
         at = found["deactivated_at"]
         found |= {"status": "inactive", "deactivated_at": datetime.fromisoformat(at) if isinstance(at, str) else at}
@@ -80,7 +89,7 @@ def _take_back(current: dict[tuple[str, str], dict[str, Any]], change: Any) -> N
 def record(store: Store, kind: str, record_id: str, source: str | None = None) -> list[dict[str, Any]]:
     """The record of an id, active or not; one per source that has it."""
     table = ROSTER[kind]
-    query = select(table).where(table.c.id == record_id).order_by(table.c.source)
+    query = _held(kind).where(table.c.id == record_id).order_by(table.c.source)
     if source:
         query = query.where(table.c.source == source)
     with store.read() as connection:

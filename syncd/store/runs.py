@@ -34,7 +34,8 @@ class KeptLine:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One change of one record: `fields` is {field: [old, new]} for updates and reactivations, else empty."""
+    """One change of one record: `fields` is {field: [old, new]} for updates and reactivations, else empty; {field: None} where the values
+    were purged, at `purged_at`."""
 
     source: str
     run: int
@@ -43,6 +44,7 @@ class Change:
     action: str
     fields: dict[str, Any]
     at: datetime | None = None
+    purged_at: datetime | None = None
 
 
 def start(connection: Connection, source: str, *, mode: str, trigger: str, at: datetime) -> tuple[int, int]:
@@ -204,7 +206,7 @@ def history(store: Store, kind: str, record_id: str, source: str | None = None) 
                 mine = mine.where(changes.c.source == of_source)
             for row in connection.execute(mine):
                 fields = row.fields or {}
-                found.append(Change(row.source, row.run, row.kind, row.record_id, row.action, fields, row.started_at))
+                found.append(Change(row.source, row.run, row.kind, row.record_id, row.action, fields, row.started_at, row.purged_at))
                 earlier = (row.source, row.fields["id"][0]) if row.action == "rekey" else None
                 if earlier is not None and earlier not in looked:
                     ids.append(earlier)

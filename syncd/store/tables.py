@@ -7,7 +7,7 @@ record: status, when it was deactivated, which run created it and which changed 
 import typing
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import Boolean, Column, ColumnElement, Index, Integer, MetaData, Table, Text, and_
 from sqlalchemy.types import TypeEngine
 
 from syncd.roster.kinds import KINDS, PLURAL, fields
@@ -115,6 +115,7 @@ run_log = Table(
 
 # fields: {field: [old, new]} of an update, reactivation or rekey (there with the id). A creation needs none: its values are the
 # record's, less the later changes. So the log of a first pull stays small, and every earlier state can still be told.
+# purged_at: when its values went by policy; the names of the fields stay, as {field: null}.
 changes = Table(
     "changes",
     metadata,
@@ -124,6 +125,7 @@ changes = Table(
     Column("record_id", Text, primary_key=True),
     Column("action", Text, nullable=False),
     Column("fields", JsonText),
+    Column("purged_at", UtcTime),
     Index(None, "source", "kind", "record_id"),
     sqlite_with_rowid=False,
 )
@@ -168,4 +170,37 @@ quarantine = Table(
     Column("rule", Text, nullable=False),
     Column("field", Text),
     Column("fatal", Boolean, nullable=False),
+)
+
+# Records whose personal data went, as they stood at changed_run: one that a later run changed is back, with what its source sends now.
+# A person's earlier ids stand here too, with the run that ended each.
+purged = Table(
+    "purged",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("changed_run", Integer, nullable=False),
+    Column("purged_at", UtcTime, nullable=False),
+)
+
+
+def purged_as_it_stands(kind: str) -> ColumnElement[bool]:
+    """Joins `purged` to the roster's table of a kind: the record is as the purge left it."""
+    held = ROSTER[kind].c
+    same = (purged.c.source == held.source, purged.c.id == held.id, purged.c.changed_run == held.changed_run)
+    return and_(purged.c.kind == kind, *same)
+
+
+# Each purge that removed something. policy: the days it went by; none when a person was forgotten on request. wiped_at: when the file was
+# rewritten without what had been removed.
+purges = Table(
+    "purges",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("at", UtcTime, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("policy", JsonText),
+    Column("counts", JsonText, nullable=False),
+    Column("wiped_at", UtcTime),
 )

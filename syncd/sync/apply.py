@@ -1,13 +1,14 @@
 """Roster, change log, users' parts, quarantine, cursor, holds and run state in one transaction: all of a run, or nothing of it."""
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, exists, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, literal, or_, select, update
 
 from syncd.report import RunReport
 from syncd.roster.kinds import KINDS
 from syncd.store import lease, runs
-from syncd.store.tables import ROSTER, changes, quarantine, sources, user_parts, waiting
+from syncd.store.tables import ROSTER, changes, purged, purged_as_it_stands, quarantine, sources, user_parts, waiting
 from syncd.sync import compare, hold
 from syncd.sync.plan import Action
 from syncd.sync.stage import Staged
@@ -140,16 +141,31 @@ def _keep_parts(connection: Connection, source: str) -> None:
     new = (
         select(literal(source), *(staged_parts.c[name] for name in names))
         .where(~exists(select(user_parts.c.source).where(user_parts.c.source == source, same)))
+        .where(~_is_purged(source, staged_parts.c.user_id))
         .group_by(*(staged_parts.c[name] for name in key))
         .order_by(*(staged_parts.c[name] for name in key))
     )
     connection.execute(insert(user_parts).from_select(["source", *names], new))
 
 
+def _is_purged(source: str, user_id: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Whether it is a user who left and was purged: what the source goes on saying of one (demographics, enrollments) is not kept."""
+    user = ROSTER["user"].c
+    return exists(
+        select(user.id)
+        .join(purged, purged_as_it_stands("user"))
+        .where(user.source == source, user.id == user_id, user.status == "inactive")
+    )
+
+
 def _keep_waiting(connection: Connection, source: str) -> None:
     names = ("id", "resource", "document_id", "record")
     connection.execute(waiting.delete().where(waiting.c.source == source))
-    rows = select(literal(source), *(staged_waiting.c[name] for name in names)).order_by(staged_waiting.c.id)
+    rows = (
+        select(literal(source), *(staged_waiting.c[name] for name in names))
+        .where(~_is_purged(source, func.json_extract(staged_waiting.c.record, "$.user_id")))
+        .order_by(staged_waiting.c.id)
+    )
     connection.execute(insert(waiting).from_select(["source", *names], rows))
 
 

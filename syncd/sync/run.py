@@ -115,8 +115,9 @@ def _check(store: Store, order: Order) -> None:
         report = runs.get(store, order.undoes)
         if report.state not in (State.APPLIED, State.HELD, State.REJECTED):
             raise SyncdError(f"{order.source}: run {order.undoes} is {report.state}: there is nothing to undo.")
-        if not order.force:
-            with store.read() as connection:
+        with store.read() as connection:
+            undo.check_purged(connection, order.source, order.undoes)
+            if not order.force:
                 undo.check(connection, order.source, order.undoes)
 
 

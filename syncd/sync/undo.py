@@ -51,6 +51,17 @@ def stand_again(connection: Connection, run: int) -> None:
     connection.execute(update(runs).where(runs.c.id == taken_back).values(state=State.APPLIED.value, settled_by=None))
 
 
+def check_purged(connection: Connection, source: str, run: int) -> None:
+    """Refuse when values that the way back needs are no longer there. Raises CanNotUndo."""
+    mine = (changes.c.source == source, changes.c.run == run, changes.c.purged_at.is_not(None))
+    at = connection.execute(select(func.max(changes.c.purged_at)).where(*mine)).scalar()
+    if at is not None:
+        raise CanNotUndo(
+            f"{source}: run {run} can not be undone: its values were purged on {at:%Y-%m-%d}, by policy or on request.",
+            advice=f"`syncd runs show {run} --changes` still tells what it changed, by id and field.",
+        )
+
+
 def draw_up(connection: Connection, source: str, run: int) -> int:
     """Stage and plan the way back; gives back how many changes are left out, because they do not stand any more."""
     left_out = 0

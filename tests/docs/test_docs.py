@@ -13,6 +13,7 @@ from syncd.contract import discovery
 from syncd.sandbox.scenarios import SCENARIOS
 from syncd.settings.file import FileSettings, LogSettings, StoreSettings
 from syncd.settings.guard import GuardSettings
+from syncd.settings.retention import RetentionSettings
 from syncd.settings.source import SourceSettings
 
 CONFIGURATION = Path("docs/configuration.md").read_text(encoding="utf-8")
@@ -20,6 +21,7 @@ SAMPLE = Path("config/syncd.toml").read_text(encoding="utf-8")
 README = Path("README.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {
     "## The whole": FileSettings,
+    "## `[retention]`": RetentionSettings,
     "## `[sources.NAME]`": SourceSettings,
     "## `[sources.NAME.guard]`": GuardSettings,
 } | {f'## `connector = "{name}"`': discovery.find(name).settings_model for name in discovery.names()}
@@ -30,7 +32,7 @@ def test_each_setting_is_documented_and_stands_in_the_sample(section: str) -> No
     text = CONFIGURATION.split(section + "\n")[1].split("\n## ")[0]
     told = set(re.findall(r"`([a-z_.]+)`", text))
     nested = {name for name, field in SECTIONS[section].model_fields.items() if f"[sources.NAME.{name}]" in CONFIGURATION}
-    nested |= {"store", "log", "sources"}
+    nested |= {"store", "log", "retention", "sources"}
     wanted = SECTIONS[section].model_fields.keys() - nested
     assert wanted - told == set()
     assert {name for name in wanted if not re.search(rf"^#? ?{name} *=", SAMPLE, re.MULTILINE)} == set()

@@ -1,0 +1,372 @@
+"""Removes personal data that is no longer needed: by a policy that somebody wrote down (`[retention]`), or one person's on request.
+
+A record keeps its id, its status, and its dates and runs; who it was goes, from the roster, the change log, and everything that waits or
+is held. When the source sends the record again it comes back as the same row, with what the source sends then. All of a source goes in one
+transaction. The bytes are gone from the file once it has been rewritten (`Store.wipe`).
+"""
+
+import os
+import pwd
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, exists, func, literal, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from syncd.errors import AlreadyRunning, StoreError
+from syncd.report import State
+from syncd.roster.kinds import KINDS, PLURAL, fields
+from syncd.store import lease, tombstones
+from syncd.store.columns import UtcTime
+from syncd.store.engine import Store
+from syncd.store.tables import (
+    ROSTER,
+    changes,
+    held_changes,
+    purged,
+    purged_as_it_stands,
+    purges,
+    quarantine,
+    run_log,
+    runs,
+    sources,
+    user_parts,
+    waiting,
+)
+
+# What of a kind tells of a person. Of a section the title alone: Clever's says whose it is ("Algebra 1 - Krabappel - 3"). Of an enrollment
+# all but whose it was: that is how it is found.
+PERSONAL: dict[str, tuple[str, ...]] = {
+    "section": ("name", "extra"),
+    "user": (*fields("user"), "extra", "document_id", "home_id"),
+    "enrollment": (*(name for name in fields("enrollment") if name != "user_id"), "extra", "document_id"),
+}
+# Of a change's values, those that are ids or dates.
+_STAYS = ("id", "deactivated_at")
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """What went, or would go, of one source. policy: the days it went by. counts: records by kind; `again` of them, people who had been
+    purged before and came back with an older store; and rows by what they are. marks: by kind, the records' ids under the tombstones'
+    key."""
+
+    source: str
+    policy: Mapping[str, int]
+    counts: dict[str, int]
+    marks: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def anything(self) -> bool:
+        return any(self.counts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One purge of the store. account: of the operating system. busy: sources of which a run was going on, so that nothing went.
+    wiped: whether the file was rewritten without what went; None when there was no need."""
+
+    at: datetime
+    account: str
+    dry_run: bool
+    sources: list[Purged]
+    busy: list[str]
+    wiped: bool | None
+
+
+def account() -> str:
+    """Who does this: the operating system's account."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def in_step(store: Store, at: datetime) -> bool:
+    """Whether the clock goes on from where the runs left off: one began in the week before yesterday. By a clock that jumped years ahead,
+    everything would be old enough to go, and nobody would be there to see it."""
+    began = runs.c.started_at.between(at - timedelta(days=8), at - timedelta(days=1))
+    with store.read() as connection:
+        return connection.execute(select(runs.c.id).where(began).limit(1)).first() is not None
+
+
+def purge(store: Store, policy_of: Callable[[str], Mapping[str, int]], at: datetime, *, account: str, dry_run: bool = False) -> Proof:
+    """Purge each source of the store by its policy ({`inactive_days`: 365, …}; what is not named stays), and again whoever was purged
+    before and is back, inactive, out of an older backup.
+
+    policy_of: gives a source's. at: now. A dry run does the same and takes it back. Raises StoreError.
+    """
+    with store.read() as connection:
+        names = connection.execute(select(sources.c.name).order_by(sources.c.name)).scalars().all()
+    found, busy = [], []
+    for source in names:
+        policy = policy_of(source)
+        seen = _source(store, source, policy, at, account, dry_run=True)
+        if seen.anything and not dry_run:
+            try:
+                seen = _source(store, source, policy, at, account)
+            except AlreadyRunning:
+                busy.append(source)
+                continue
+        if seen.anything:
+            found.append(seen)
+    return Proof(at, account, dry_run, found, busy, None if dry_run else _wipe(store, at))
+
+
+def forget(store: Store, source: str, user_id: str, at: datetime, *, account: str, force: bool = False, dry_run: bool = False) -> Proof:
+    """Purge one user now, with all enrollments. force: also one who is active.
+
+    Raises StoreError when there is no such user or it is active, and AlreadyRunning.
+    """
+    user = ROSTER["user"].c
+    with store.read() as connection:
+        status = connection.execute(select(user.status).where(user.source == source, user.id == user_id)).scalar_one_or_none()
+    if status is None:
+        raise StoreError(f"{source} has no user {user_id}.", advice="`syncd roster users --search` finds ids.")
+    if status == "active" and not force:
+        raise StoreError(
+            f"{source}: user {user_id} is active: the source still sends this person, and the next full pull would bring everything back.",
+            advice="Have them taken out of the source first; or use --force.",
+        )
+    gone = _source(store, source, {}, at, account, asked=[user_id], dry_run=dry_run)
+    return Proof(at, account, dry_run, [gone], [], None if dry_run else _wipe(store, at))
+
+
+def _wipe(store: Store, at: datetime) -> bool | None:
+    """Rewrite the file if anything was removed since it was last done; also what a purge that was killed left behind."""
+    due = purges.c.wiped_at.is_(None)
+    with store.read() as connection:
+        if connection.execute(select(purges.c.at).where(due).limit(1)).first() is None:
+            return None
+    if not store.wipe():
+        return False
+    with store.write() as connection:
+        connection.execute(update(purges).where(due).values(wiped_at=at))
+    return True
+
+
+def _source(
+    store: Store,
+    source: str,
+    policy: Mapping[str, int],
+    at: datetime,
+    account: str,
+    *,
+    asked: Sequence[str] = (),
+    dry_run: bool = False,
+) -> Purged:
+    if dry_run:
+        with store.write() as connection:
+            counts = _Purge(connection, source, policy, at).all(asked, _back(connection, source, tombstones.read(store)))
+            connection.rollback()
+        return Purged(source, policy, counts)
+    # While a run goes on, its plan holds old values that it would write into the log after us.
+    with lease.hold(store, source), store.write() as connection:
+        lease.next_epoch(connection, source)
+        stones = tombstones.read(store, create=True)
+        counts = _Purge(connection, source, policy, at).all(asked, _back(connection, source, stones))
+        marks = {PLURAL[kind]: [stones.mark(source, kind, one) for one in _fresh_ids(connection, source, kind, at)] for kind in PERSONAL}
+        row = {"source": source, "at": at, "account": account, "policy": None if asked else dict(policy), "counts": counts}
+        connection.execute(purges.insert(), row)
+        # Before the commit: a tombstone of somebody who is still there is made true by the next purge; the other way round nobody would
+        # know.
+        stones.add((mark for mark in marks["users"] if stones.marks.get(mark) != at.date()), at)
+    return Purged(source, policy, counts, marks)
+
+
+def _back(connection: Connection, source: str, stones: tombstones.Tombstones) -> list[str]:
+    """The inactive users of whose purge this store does not know, but the tombstones do."""
+    if not stones.marks:
+        return []
+    user = ROSTER["user"].c
+    known = and_(purged.c.source == source, purged.c.kind == "user", purged.c.id == user.id)
+    query = select(user.id, purged.c.purged_at).outerjoin(purged, known).where(user.source == source, user.status == "inactive")
+    back = []
+    for record_id, purged_at in connection.execute(query):
+        day = stones.marks.get(stones.mark(source, "user", record_id))
+        if day is not None and (purged_at is None or purged_at.date() < day):
+            back.append(record_id)
+    return back
+
+
+def _fresh_ids(connection: Connection, source: str, kind: str, at: datetime) -> Iterable[str]:
+    fresh = select(purged.c.id).where(purged.c.source == source, purged.c.kind == kind, purged.c.purged_at == at)
+    return connection.execute(fresh.order_by(purged.c.id)).scalars().all()
+
+
+def _is_purged(kind: str) -> ColumnElement[bool]:
+    return exists(select(purged.c.id).where(purged_as_it_stands(kind)))
+
+
+def history_of(store: Store) -> list[dict[str, Any]]:
+    """The purges that removed something, newest first."""
+    with store.read() as connection:
+        rows = connection.execute(select(purges).order_by(purges.c.at.desc(), purges.c.source)).all()
+    return [dict(row._mapping) for row in rows]
+
+
+class _Purge:
+    """One source's purge, in the caller's transaction: first the records that are meant are noted in `purged` with this purge's time, then
+    everything about those goes."""
+
+    def __init__(self, connection: Connection, source: str, policy: Mapping[str, int], at: datetime) -> None:
+        self._connection, self._source, self._at = connection, source, at
+        self._before = {name: at - timedelta(days=days) for name, days in policy.items()}
+
+    def all(self, asked: Sequence[str], back: Sequence[str]) -> dict[str, int]:
+        """Remove what is due; the counts of what went."""
+        counts = {PLURAL[kind]: 0 for kind in PERSONAL}
+        counts["again"] = len(back)
+        for kind in PERSONAL:
+            counts[PLURAL[kind]] += self._note_aged(kind)
+        for ids in (asked, back):
+            for start in range(0, len(ids), _BATCH):
+                counts["users"] += self._note("user", ROSTER["user"].c.id.in_(ids[start : start + _BATCH]))
+        self._note_earlier_ids()
+        enrollment = ROSTER["enrollment"].c
+        theirs = enrollment.user_id.in_(self._people())
+        counts["enrollments"] += self._note("enrollment", theirs if asked else and_(theirs, enrollment.status == "inactive"))
+        for kind in PERSONAL:
+            self._clear(kind)
+        counts["changes"] = sum(self._silence(kind) for kind in PERSONAL) + self._silence_old()
+        counts["parts"] = self._parts()
+        counts["waiting"] = self._waiting()
+        counts["held"] = sum(self._held(kind) for kind in PERSONAL) + self._held_long()
+        counts["quarantine"] = self._quarantine()
+        counts["log"] = self._log()
+        return counts
+
+    def _run(self, statement: Any) -> int:
+        return int(self._connection.execute(statement).rowcount)
+
+    # ── which records ──
+
+    def _note(self, kind: str, which: ColumnElement[bool]) -> int:
+        held = ROSTER[kind].c
+        rows = select(literal(self._source), literal(kind), held.id, held.changed_run, literal(self._at, UtcTime())).where(
+            held.source == self._source, which, ~_is_purged(kind)
+        )
+        return self._into_purged(rows)
+
+    def _into_purged(self, rows: Select[Any]) -> int:
+        new = insert(purged).from_select(["source", "kind", "id", "changed_run", "purged_at"], rows)
+        key = [purged.c.source, purged.c.kind, purged.c.id]
+        latest = func.max(purged.c.changed_run, new.excluded.changed_run)
+        return self._run(new.on_conflict_do_update(index_elements=key, set_={"changed_run": latest, "purged_at": self._at}))
+
+    def _note_aged(self, kind: str) -> int:
+        if "inactive_days" not in self._before:
+            return 0
+        held = ROSTER[kind].c
+        return self._note(kind, and_(held.status == "inactive", held.deactivated_at <= self._before["inactive_days"]))
+
+    def _note_earlier_ids(self) -> None:
+        """A person who got a new id has a history under the old one too, up to the run that gave it."""
+        user = and_(changes.c.source == self._source, changes.c.kind == "user")
+        known = select(purged.c.id, purged.c.changed_run).where(*self._mine("user")).cte(recursive=True)
+        earlier = select(func.json_extract(changes.c.fields, "$.id[0]"), changes.c.run).join(
+            known, and_(changes.c.record_id == known.c.id, changes.c.run <= known.c.changed_run)
+        )
+        known = known.union(earlier.where(user, changes.c.action == "rekey"))
+        self._into_purged(
+            select(literal(self._source), literal("user"), known.c.id, func.max(known.c.changed_run), literal(self._at, UtcTime()))
+            .where(known.c.id.is_not(None))
+            .group_by(known.c.id)
+        )
+
+    def _mine(self, kind: str) -> tuple[ColumnElement[bool], ...]:
+        return (purged.c.source == self._source, purged.c.kind == kind, purged.c.purged_at == self._at)
+
+    def _fresh(self, kind: str) -> Select[Any]:
+        """The ids that this purge is about."""
+        return select(purged.c.id).where(*self._mine(kind))
+
+    def _people(self) -> Select[Any]:
+        """The ids of the users that this purge is about, earlier ids that somebody else has now left out."""
+        user = ROSTER["user"].c
+        other = exists(select(user.id).where(user.source == self._source, user.id == purged.c.id, user.changed_run != purged.c.changed_run))
+        return self._fresh("user").where(~other)
+
+    # ── what goes ──
+
+    def _clear(self, kind: str) -> None:
+        """Make the records what a source would state of them with an id alone."""
+        held = ROSTER[kind]
+        blank: dict[str, Any] = {one.name: [] if one.default == () else None for one in msgspec.structs.fields(KINDS[kind])}
+        self._run(
+            update(held)
+            .where(held.c.source == self._source, held.c.id.in_(self._fresh(kind)), _is_purged(kind))
+            .values({name: blank.get(name) if name != "extra" else None for name in PERSONAL[kind]})
+        )
+
+    def _silence(self, kind: str) -> int:
+        """The changes of the records keep what happened, when, and to which fields."""
+        until = select(purged.c.changed_run).where(*self._mine(kind), purged.c.id == changes.c.record_id).scalar_subquery()
+        return self._run(
+            update(changes)
+            .where(changes.c.source == self._source, changes.c.kind == kind, changes.c.record_id.in_(self._fresh(kind)))
+            .where(changes.c.run <= until, changes.c.purged_at.is_(None))
+            .values(fields=_names_only(), purged_at=self._at)
+        )
+
+    def _silence_old(self) -> int:
+        if "history_days" not in self._before:
+            return 0
+        return self._run(
+            update(changes)
+            .where(changes.c.source == self._source, changes.c.run.in_(self._runs_before("history_days")))
+            .where(changes.c.purged_at.is_(None), changes.c.fields != _names_only())
+            .values(fields=_names_only(), purged_at=self._at)
+        )
+
+    def _runs_before(self, key: str) -> Select[Any]:
+        return select(runs.c.id).where(runs.c.source == self._source, runs.c.finished_at <= self._before[key])
+
+    def _parts(self) -> int:
+        part = user_parts.c
+        theirs = or_(part.user_id.in_(self._people()), part.document_id.in_(self._people()))
+        return self._run(delete(user_parts).where(part.source == self._source, theirs))
+
+    def _waiting(self) -> int:
+        theirs = func.json_extract(waiting.c.record, "$.user_id").in_(self._people())
+        return self._run(delete(waiting).where(waiting.c.source == self._source, theirs))
+
+    def _held(self, kind: str) -> int:
+        """What is held of the records keeps its id, and counts as out of date (`sync/hold.py`): an approval leaves it out and says so."""
+        held, theirs = held_changes.c, self._people() if kind == "user" else self._fresh(kind)
+        return self._run(
+            update(held_changes)
+            .where(held.source == self._source, held.kind == kind, func.coalesce(held.old_id, held.record_id).in_(theirs))
+            .values(fields=None, record=None, seen_run=0)
+        )
+
+    def _held_long(self) -> int:
+        """Holds that nobody answered are rejected; the next full pull holds again what is still so."""
+        if "history_days" not in self._before:
+            return 0
+        old = self._runs_before("history_days")
+        self._run(update(runs).where(runs.c.id.in_(old), runs.c.state == State.HELD.value).values(state=State.REJECTED.value))
+        return self._run(delete(held_changes).where(held_changes.c.source == self._source, held_changes.c.run.in_(old)))
+
+    def _quarantine(self) -> int:
+        if "quarantine_days" not in self._before:
+            return 0
+        old = self._runs_before("quarantine_days")
+        return self._run(delete(quarantine).where(quarantine.c.source == self._source, quarantine.c.run.in_(old)))
+
+    def _log(self) -> int:
+        if "log_days" not in self._before:
+            return 0
+        return self._run(delete(run_log).where(run_log.c.source == self._source, run_log.c.at <= self._before["log_days"]))
+
+
+def _names_only() -> ColumnElement[Any]:
+    """A change's fields without their values, {field: null}; ids and dates stay."""
+    each = func.json_each(changes.c.fields).table_valued("key", "value")
+    kept = case((each.c.key.in_(_STAYS), func.json(each.c.value)), else_=None)
+    names = select(func.json_group_object(each.c.key, kept)).select_from(each).scalar_subquery()
+    return case((changes.c.fields.is_(None), None), else_=names)
