@@ -93,13 +93,14 @@ class Scheduler:
         return seconds is not None and datetime.now(UTC) - last.started_at >= timedelta(seconds=seconds)
 
     def _purge(self) -> None:
-        """What `[retention]` says, once a day; for a source that is busy, again a little later."""
+        """What `[retention]` says, and who is back out of a backup, once a day; for a source that is busy, again a little later."""
         now = datetime.now(UTC)
         try:
+            policy_of = self._settings.retention
             if not purge.in_step(self._store, now):
-                log.info("not purged: no run of the week before yesterday shows that the clock is right")
-                return
-            proof = purge.purge(self._store, self._settings.retention, now, account=purge.account())
+                log.info("[retention] waits: no run of the week before yesterday shows that the clock is right")
+                policy_of = purge.no_policy
+            proof = purge.purge(self._store, policy_of, now, account=purge.account())
         except SyncdError as problem:
             log.error("purge failed", error=str(problem))
             return

@@ -94,6 +94,11 @@ def in_step(store: Store, at: datetime) -> bool:
         return connection.execute(select(runs.c.id).where(began).limit(1)).first() is not None
 
 
+def no_policy(_source: str) -> dict[str, int]:
+    """Nothing goes by its age."""
+    return {}
+
+
 def purge(store: Store, policy_of: Callable[[str], Mapping[str, int]], at: datetime, *, account: str, dry_run: bool = False) -> Proof:
     """Purge each source of the store by its policy ({`inactive_days`: 365, …}; what is not named stays), and again whoever was purged
     before and is back, inactive, out of an older backup.
