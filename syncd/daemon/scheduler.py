@@ -96,10 +96,10 @@ class Scheduler:
         """What `[retention]` says, and who is back out of a backup, once a day; for a source that is busy, again a little later."""
         now = datetime.now(UTC)
         try:
-            policy_of = self._settings.retention
-            if not purge.in_step(self._store, now):
+            trusted = purge.in_step(self._store, now)
+            if not trusted:
                 log.info("[retention] waits: no run of the week before yesterday shows that the clock is right")
-                policy_of = purge.no_policy
+            policy_of = self._settings.retention if trusted else purge.no_policy
             proof = purge.purge(self._store, policy_of, now, account=purge.account())
         except SyncdError as problem:
             log.error("purge failed", error=str(problem))
