@@ -115,7 +115,8 @@ class CleverConnector(Connector):
             try:
                 answer = http.get(f"{self._base}/{resource}/{quote(record_id, safe='')}", accept=(200, 404))
             except (SignInRefused, BadAnswer) as problem:
-                if problem.status is None:
+                # No answer of this API, or nobody believes us any more: then the pull proves nothing.
+                if problem.status in (None, 401):
                     raise
                 return Presence.CANNOT_TELL
             if answer.status == 200:

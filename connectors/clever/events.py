@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from connectors.clever.fetch import document
+from connectors.clever.fetch import UNREADABLE, document
 from syncd.contract.document import Document
 from syncd.errors import BadAnswer, FullPullNeeded, SignInRefused, SourceUnavailable
 from syncd.http.links import LoopGuard, next_link
@@ -115,7 +115,8 @@ def since(http: Http, base: str, place: Place) -> Changes:
 
 def _pages(http: Http, base: str, params: dict[str, str | int]) -> Iterator[_List]:
     """Pages of events to their end; none where there are no events to be had. Raises SourceError."""
-    loop, url = LoopGuard("events"), f"{base}/events"
+    source, url = http.context.source, f"{base}/events"
+    loop = LoopGuard(source, "events")
     asked: dict[str, str | int] | None = params
     while True:
         try:
@@ -129,14 +130,14 @@ def _pages(http: Http, base: str, params: dict[str, str | int]) -> Iterator[_Lis
         loop.pass_by(answer.url)
         try:
             page = _list.decode(answer.body)
-        except (msgspec.DecodeError, RecursionError):
-            raise BadAnswer(f"{http.context.source}: {http.host} did not send a list of events.", status=answer.status) from None
+        except UNREADABLE:
+            raise BadAnswer(f"{source}: {http.host} did not send a list of events.", status=answer.status) from None
         yield page
         following = page.following()
         if following is None:
             return
         if params["limit"] == PAGE or not page.data:
-            url, asked = next_link(base, answer.url, following), None
+            url, asked = next_link(source, base, answer.url, following), None
         else:
             # Not the end after all: on from here, in larger steps.
             asked = {"starting_after": page.data[-1].data.id, "limit": PAGE}

@@ -1,6 +1,6 @@
 """Pages of Clever's lists, as they are: follows `next` until there is none, and splits pages without reading the records."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import msgspec
 
@@ -30,6 +30,11 @@ class _Id(msgspec.Struct):
     id: str | int | None = None
 
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+# How often a list is begun anew, and what Clever answers to a place in it that is no more.
+RESTARTS = 2
+FORGOTTEN = (400, 410)
+
 _list = msgspec.json.Decoder(_List)
 _id = msgspec.json.Decoder(_Id)
 
@@ -38,33 +43,50 @@ def document(resource: str, raw: bytes) -> Document:
     """A document with the id that stands in it, if one can be read."""
     try:
         found = _id.decode(raw).id
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         found = None
     return Document(resource, text(found), raw)
 
 
 def pages(http: Http, base: str, resource: str, page_size: int) -> Iterator[Page]:
-    """All pages of a list. Raises SourceError. The limit is halved when Clever calls it too large (413)."""
-    loop = LoopGuard(resource)
+    """All pages of a list. Raises SourceError. Where Clever forgets the place in the middle (400 or 410), the list is read anew from its
+    beginning; what came before comes again."""
+    for _ in range(RESTARTS):
+        if (yield from _from_the_beginning(http, base, resource, page_size, restarts=True)):
+            return
+    yield from _from_the_beginning(http, base, resource, page_size, restarts=False)
+
+
+def _from_the_beginning(http: Http, base: str, resource: str, page_size: int, *, restarts: bool) -> Generator[Page, None, bool]:
+    """All pages; False when the place was forgotten in the middle. The limit is halved when Clever calls it too large (413)."""
+    source = http.context.source
+    loop, contents = LoopGuard(source, resource), LoopGuard(source, resource)
     url: str | None = f"{base}/{resource}"
     params: dict[str, int] | None = {"limit": page_size}
     while url is not None:
-        answer = http.get(url, params, accept=(200, 413))
+        answer = http.get(url, params, accept=(200, 413, *(FORGOTTEN if restarts and params is None else ())))
         if answer.status == 413 and params and params["limit"] > 1:
             params = {"limit": params["limit"] // 2}
             continue
+        if answer.status in FORGOTTEN:
+            return False
         loop.pass_by(answer.url)
         page = _page(http, answer, resource)
-        yield Page(resource, [document(resource, bytes(item.data)) for item in page.data], page.count)
+        documents = [document(resource, bytes(item.data)) for item in page.data]
+        if documents:
+            # A link that is always new may lead to the same page for ever.
+            contents.pass_by(tuple(document.id or document.raw for document in documents))
+        yield Page(resource, documents, page.count)
         following = next((link.uri for link in page.links or () if link.rel == "next" and link.uri), None)
-        url, params = (next_link(base, answer.url, following), None) if following else (None, None)
+        url, params = (next_link(source, base, answer.url, following), None) if following else (None, None)
+    return True
 
 
 def _page(http: Http, answer: Answer, resource: str) -> _List:
     if answer.status == 200:
         try:
             return _list.decode(answer.body)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             pass
     raise BadAnswer(
         f"{http.context.source}: {http.host} did not send a list of {resource}.",

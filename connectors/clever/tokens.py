@@ -6,7 +6,7 @@ from requests.auth import AuthBase, HTTPBasicAuth
 
 from connectors.clever.settings import CleverSettings
 from syncd.contract.connector import Context
-from syncd.errors import BadAnswer
+from syncd.errors import BadAnswer, SignInRefused, SourceUnavailable
 from syncd.http.session import Http
 from syncd.secret import remember
 
@@ -27,7 +27,7 @@ class Bearer(AuthBase):
 
 
 def district_tokens(settings: CleverSettings, context: Context) -> dict[str, str]:
-    """{district id: token}, by district id. Raises SourceError; BadAnswer when no district is connected."""
+    """{district id: token}, by district id. Raises SourceError, without a status; BadAnswer when no district is connected."""
     assert settings.client_id is not None
     assert settings.client_secret is not None
     basic = HTTPBasicAuth(settings.client_id.reveal(), settings.client_secret.reveal())
@@ -35,13 +35,20 @@ def district_tokens(settings: CleverSettings, context: Context) -> dict[str, str
     asked = {"district": settings.district} if settings.district else {"owner_type": "district"}
     try:
         answer = http.get(settings.token_url, asked)
+        found = msgspec.json.decode(answer.body)
+    except (SignInRefused, SourceUnavailable, BadAnswer) as problem:
+        # What this endpoint answers says nothing of a list of records.
+        problem.status = None
+        raise
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        found = None
     finally:
         http.close()
     tokens: dict[str, str] = {}
-    found = msgspec.json.decode(answer.body)
-    for entry in (found.get("data") or []) if isinstance(found, dict) else []:
+    data = found.get("data") if isinstance(found, dict) else None
+    for entry in data if isinstance(data, list) else []:
         entry = entry.get("data", entry) if isinstance(entry, dict) else {}
-        token, owner = entry.get("access_token"), entry.get("owner")
+        token, owner = (entry.get("access_token"), entry.get("owner")) if isinstance(entry, dict) else (None, None)
         district = owner.get("id") if isinstance(owner, dict) else settings.district
         if isinstance(token, str) and token and isinstance(district, str):
             tokens[district] = token

@@ -9,7 +9,7 @@ from requests_oauthlib import OAuth1
 
 from connectors.oneroster.settings import OneRosterSettings
 from syncd.contract.connector import Context
-from syncd.errors import BadAnswer
+from syncd.errors import BadAnswer, SignInRefused, SourceUnavailable
 from syncd.http.session import Http
 from syncd.secret import remember
 
@@ -62,12 +62,13 @@ class ClientCredentials(AuthBase):
         return request
 
     def renew(self) -> bool:
-        """Ask for a new token. Raises SourceError."""
+        """Ask for a new token. Raises SourceError, without a status: what this endpoint answers says nothing of a list of records."""
         while True:
             try:
                 return self._ask(self._choices[0])
-            except BadAnswer as problem:
+            except (SignInRefused, SourceUnavailable, BadAnswer) as problem:
                 if problem.status != 400 or len(self._choices) == 1:
+                    problem.status = None
                     raise
                 self._choices = self._choices[1:]
 
@@ -87,7 +88,7 @@ class ClientCredentials(AuthBase):
             http.close()
         try:
             found = msgspec.json.decode(answer.body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             found = None
         token = found.get("access_token") if isinstance(found, dict) else None
         if not isinstance(token, str) or not token:

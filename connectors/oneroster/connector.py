@@ -131,7 +131,8 @@ class OneRosterConnector(Connector):
         try:
             answer = self._connect().get(f"{resource}/{quote(record_id, safe='')}", accept=(200, 404))
         except (SignInRefused, BadAnswer) as problem:
-            if problem.status is None:
+            # No answer of this API, or nobody believes us any more: then the pull proves nothing.
+            if problem.status in (None, 401):
                 raise
             return Presence.CANNOT_TELL
         return Presence.GONE if answer.status == 404 else standing(answer.body)

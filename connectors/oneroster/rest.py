@@ -1,12 +1,14 @@
 """Pages of OneRoster's collections, in a way that survives what providers do: no totals, no links, limits cut without a word,
-records twice. The end is an empty page, or the total where one is sent; never a page shorter than asked."""
+records twice. The end is the total where one is sent, or an empty page with nothing behind it; never a page shorter than asked."""
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import msgspec
+from requests.utils import parse_header_links
 
 from syncd.contract.document import Document, Finished, Page, Presence
 from syncd.errors import BadAnswer, FullPullNeeded, SourceUnavailable
@@ -17,6 +19,20 @@ from syncd.roster.fields import moment, text
 SMALLEST_PAGE = 100
 # A filter is ignored when what comes is older than that by more than any zone: some providers read its time in a zone of their own.
 GRACE = timedelta(hours=24)
+MOST_READS = 3
+# Pages in a row without a record, although the provider says that there is more.
+MOST_EMPTY = 3
+# What a provider answers to a place in a list that is no more.
+FORGOTTEN = (400, 410)
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _Forgotten(Exception):
+    """The provider does not know the place in the list any more."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__()
+        self.status = status
 
 
 class _Id(msgspec.Struct):
@@ -84,31 +100,52 @@ class Collection:
         self._been: set[int] = set()
 
     def pages(self) -> Iterator[Page | Finished]:
-        """The collection, closed by its Finished. Pulled a second time when its count does not match its records."""
-        for attempt in (1, 2):
-            doubt = yield from self._once()
-            if doubt is None or attempt == 2:
+        """The collection, closed by its Finished. Read a second time when its count does not match its records, and up to twice more when
+        the provider forgets the place in the middle; what came before comes again."""
+        for attempt in range(1, MOST_READS + 1):
+            try:
+                doubt = yield from self._once()
+            except _Forgotten as problem:
+                if attempt < MOST_READS:
+                    continue
+                raise BadAnswer(
+                    f"{self._http.context.source}: {self._http.host} answered {problem.status} in the middle of {self._resource}, "
+                    f"{MOST_READS} times in a row.",
+                    advice="Nothing was applied; tell the operator of the source.",
+                    status=problem.status,
+                ) from None
+            if doubt is None or attempt > 1:
                 yield Finished(self._resource, doubt)
                 return
 
     def _once(self) -> Generator[Page, None, str | None]:
-        """All pages from the beginning; returns a doubt, or None when the collection is whole."""
+        """All pages from the beginning; returns a doubt, or None when the collection is whole. Raises _Forgotten."""
         self._been.clear()
-        offset = 0
+        offset = empty = 0
         totals: set[int | None] = set()
         for _ in range(MOST_PAGES):
             answer = self._ask(offset)
             documents = self._frame(answer)
             total = _total(answer)
             totals.add(total)
-            new = [document for document in documents if document.id is None or self._first_seen(document.id)]
+            new = [document for document in documents if self._first_seen(document.id or document.raw)]
             if documents and not new:
                 return f"{self._resource} sent the same page again at record {offset}"
             if documents:
+                # Those that came before too: they may differ, and what is right is not decided here.
                 yield Page(self._resource, documents, total)
             offset += len(documents)
-            if not documents or (total is not None and len(self._been) >= total):
+            if total is not None and len(self._been) >= total:
                 break
+            if documents:
+                empty = 0
+                continue
+            # An empty page is the end, unless the provider says that there is more and there is.
+            following = _next_offset(answer)
+            empty += 1
+            if following is None or following <= offset or empty > MOST_EMPTY:
+                break
+            offset = following
         else:
             return f"{self._resource} has no end"
         told = {total for total in totals if total is not None}
@@ -118,8 +155,8 @@ class Collection:
             return f"{self._resource} sent {len(self._been)} of {min(told)} records"
         return None
 
-    def _first_seen(self, record_id: str) -> bool:
-        mark = hash(record_id)
+    def _first_seen(self, record: str | bytes) -> bool:
+        mark = hash(record)
         if mark in self._been:
             return False
         self._been.add(mark)
@@ -128,9 +165,12 @@ class Collection:
     def _ask(self, offset: int) -> Answer:
         while True:
             params: dict[str, Any] = {"limit": self._limit, "offset": offset, **self._asked, **self._clock.filter()}
-            optional = self._asked or self._clock.since is not None
+            if offset:
+                accept: tuple[int, ...] = (200, *FORGOTTEN)
+            else:
+                accept = (200, 400) if self._asked or self._clock.since is not None else (200,)
             try:
-                answer = self._http.get(self._resource, params, accept=(200, 400) if optional else (200,))
+                answer = self._http.get(self._resource, params, accept=accept)
             except SourceUnavailable as problem:
                 # A gateway that gives up on a large page answers 502 or 504: ask for less.
                 if problem.status not in (502, 504) or self._limit <= SMALLEST_PAGE:
@@ -139,6 +179,8 @@ class Collection:
                 continue
             if answer.status == 200:
                 return answer
+            if offset:
+                raise _Forgotten(answer.status)
             if not self._asked:
                 raise FullPullNeeded(f"{self._http.context.source}: {self._http.host} refuses the filter on dateLastModified.")
             self._asked.clear()
@@ -147,14 +189,16 @@ class Collection:
         try:
             page = _object.decode(answer.body)
             lists = _lists(page)
-            found = lists.get(self._key)
-            if found is None and self._key in page:
-                found = b"[" + bytes(page[self._key]) + b"]"
-            if found is None and len(lists) == 1 and "statusInfoSet" not in lists:
-                found = next(iter(lists.values()))
-            if found is not None:
-                return [self._document(bytes(raw)) for raw in _flat(found)]
-        except (msgspec.DecodeError, RecursionError):
+            if self._key in page:
+                return self._documents(lists.get(self._key) or b"[" + bytes(page[self._key]) + b"]")
+            # Some name their list otherwise. One without a record in it could be a list of anything, of errors too.
+            if len(lists) == 1:
+                ((key, found),) = lists.items()
+                documents = self._documents(found)
+                if any(document.id for document in documents):
+                    self._key = key
+                    return documents
+        except UNREADABLE:
             pass
         raise BadAnswer(
             f"{self._http.context.source}: {self._http.host} did not send a list of {self._resource}.",
@@ -162,11 +206,14 @@ class Collection:
             status=200,
         )
 
+    def _documents(self, found: bytes) -> list[Document]:
+        return [self._document(bytes(raw)) for raw in _flat(found)]
+
     def _document(self, raw: bytes) -> Document:
         try:
             item = _id.decode(raw)
             found = item.sourcedId
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             found = None
         else:
             if not self._clock.see(item.dateLastModified):
@@ -189,4 +236,12 @@ def _flat(found: bytes) -> list[msgspec.Raw]:
 
 def _total(answer: Answer) -> int | None:
     value = (answer.headers.get("X-Total-Count") or "").strip()
-    return int(value) if value.isdigit() else None
+    return int(value) if value.isascii() and value.isdigit() else None
+
+
+def _next_offset(answer: Answer) -> int | None:
+    """Where the list goes on, by the answer's Link header."""
+    links = parse_header_links(answer.headers.get("Link") or "")
+    following = next((link["url"] for link in links if link.get("rel") == "next"), "")
+    value = dict(parse_qsl(following.partition("?")[2])).get("offset", "")
+    return int(value) if value.isascii() and value.isdigit() else None

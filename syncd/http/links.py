@@ -13,32 +13,34 @@ def origin(url: str) -> tuple[str, str, int | None]:
     return parts.scheme, (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
-def next_link(base_url: str, current_url: str, link: str) -> str:
+def next_link(source: str, base_url: str, current_url: str, link: str, *, what: str = "a next link") -> str:
     """The absolute address of a link. Raises BadAnswer when it leads away from the configured source: our credentials would follow."""
-    target = urljoin(current_url, link)
     try:
+        target = urljoin(current_url, link)
         same = origin(target) == origin(base_url)
     except ValueError:
         same = False
     if not same:
         raise BadAnswer(
-            f"{origin(base_url)[1]} sent a next link to another address.",
+            f"{source}: {origin(base_url)[1]} sent {what} to another address.",
             advice="Nothing was followed or applied; tell the operator of the source.",
         )
     return target
 
 
 class LoopGuard:
-    """Remembers where a paging has been. `pass_by` raises BadAnswer at a second visit, or after MOST_PAGES pages."""
+    """Remembers where a paging has been. `pass_by` raises BadAnswer at a second visit, or after MOST_PAGES places."""
 
-    def __init__(self, resource: str) -> None:
+    def __init__(self, source: str, resource: str) -> None:
+        self._source = source
         self._resource = resource
         self._been: set[int] = set()
 
-    def pass_by(self, place: str) -> None:
+    def pass_by(self, place: object) -> None:
+        """place: whatever tells one page from another, such as its address, or what stands in it."""
         if hash(place) in self._been or len(self._been) >= MOST_PAGES:
             raise BadAnswer(
-                f"the pages of {self._resource} go round in a circle.",
+                f"{self._source}: the pages of {self._resource} go round in a circle.",
                 advice="Nothing was applied; tell the source's operator.",
             )
         self._been.add(hash(place))

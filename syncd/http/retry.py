@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
 # 408 and 425 mean "again"; 429 and 503 may say when; the other 5xx are passing faults more often than not.
 WORTH_RETRYING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -13,9 +13,11 @@ WORTH_RETRYING = frozenset({408, 425, 429, 500, 502, 503, 504})
 class Patience:
     """How patient we are with a source; times in seconds, sizes in bytes.
 
-    tries: requests sent before giving up. first_wait, longest_wait: growing waits with jitter between them. most_asked: the longest
-    wait that a source may ask for. connect, read: of one socket operation. deadline: of one whole answer, however slowly it drips.
-    most_bytes: of one decoded body.
+    tries: requests sent before giving up; one that was answered with how long to wait does not count. first_wait, longest_wait: growing
+    waits with jitter between them. most_asked: the longest that a source may make us wait for one answer, at once or in sum. connect,
+    read: of one socket operation. deadline: of one whole answer, however slowly it drips. whole: of one pull. most_bytes: of one decoded
+    body; 50,000 records, the most that a page can be asked to have, are seldom half of that, and about three times as much is held while
+    it is read.
     """
 
     tries: int = 5
@@ -25,7 +27,8 @@ class Patience:
     connect: float = 10.0
     read: float = 60.0
     deadline: float = 300.0
-    most_bytes: int = 512 * 1024 * 1024
+    whole: float = 6 * 3600.0
+    most_bytes: int = 128 * 1024 * 1024
 
 
 class Passing(Exception):
@@ -42,10 +45,21 @@ def retrying(patience: Patience, sleep: Callable[[float], None], before: Callabl
     """Tenacity set up for one request: `before(reason, tries so far, seconds)` is called before each wait. Reraises Passing."""
     growing = wait_random_exponential(multiplier=patience.first_wait, max=patience.longest_wait, min=patience.first_wait / 2)
 
-    def wait(state: RetryCallState) -> float:
+    failed, asked = 0, 0.0
+
+    def told(state: RetryCallState) -> float | None:
         problem = state.outcome.exception() if state.outcome else None
-        told = problem.told if isinstance(problem, Passing) else None
-        return told if told is not None else growing(state)
+        return problem.told if isinstance(problem, Passing) else None
+
+    def enough(state: RetryCallState) -> bool:
+        nonlocal failed, asked
+        seconds = told(state)
+        failed, asked = (failed + 1, asked) if seconds is None else (failed, asked + seconds)
+        return failed >= patience.tries or asked > patience.most_asked
+
+    def wait(state: RetryCallState) -> float:
+        seconds = told(state)
+        return growing(state) if seconds is None else seconds
 
     def tell(state: RetryCallState) -> None:
         problem = state.outcome.exception() if state.outcome else None
@@ -54,7 +68,7 @@ def retrying(patience: Patience, sleep: Callable[[float], None], before: Callabl
 
     return Retrying(
         retry=retry_if_exception_type(Passing),
-        stop=stop_after_attempt(patience.tries),
+        stop=enough,
         wait=wait,
         sleep=sleep,
         before_sleep=tell,

@@ -1,6 +1,9 @@
 """One session with one source: a `requests` session that can not hang, can not be flooded, and carries no secret elsewhere."""
 
+import time
 from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from ssl import SSLSocket
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
 
@@ -8,11 +11,11 @@ import msgspec
 import requests
 import structlog
 from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, NameResolutionError
 
 from syncd.contract.connector import Context
 from syncd.errors import BadAnswer, SignInRefused, SourceUnavailable, Stopped
-from syncd.http import limits
+from syncd.http import certificate, limits
 from syncd.http.links import next_link
 from syncd.http.mend import mended
 from syncd.http.retry import WORTH_RETRYING, Passing, Patience, retrying
@@ -23,6 +26,8 @@ log = structlog.get_logger()
 CHUNK = 256 * 1024
 MOST_REDIRECTS = 3
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+CERTIFICATE_ENDS = 14.0  # days before which to warn
+CLOCKS_AGREE = 60.0  # seconds by which two clocks may differ before it is worth a word
 
 
 class Answer(NamedTuple):
@@ -64,6 +69,8 @@ class Http:
         self.auth = auth
         self.renew = renew
         self.patience = policy or Patience()
+        self._until = time.monotonic() + self.patience.whole
+        self._looked = False
         self._watch = Watch(context.stop)
         self._session = requests.Session()
         self._session.mount("https://", self._watch.adapter())
@@ -101,8 +108,10 @@ class Http:
         try:
             answer: Answer = tries(self._once, method, url, accept, **request)
         except Passing as problem:
+            waited = " and asked to wait" if problem.told else ""
             raise SourceUnavailable(
-                f"{self.context.source}: {urlsplit(url).hostname} {problem.reason}, {self.patience.tries} times in a row.",
+                f"{self.context.source}: {urlsplit(url).hostname} {problem.reason}{waited}, "
+                f"{tries.statistics['attempt_number']} times in a row.",
                 advice="Nothing was applied; the next run tries again.",
                 status=problem.status,
             ) from None
@@ -120,16 +129,24 @@ class Http:
         )
 
     def _once(self, method: str, url: str, accept: Collection[int], **request: Any) -> Answer:
+        if time.monotonic() > self._until:
+            raise SourceUnavailable(
+                f"{self.context.source}: {self.host} took longer than {self.patience.whole / 3600:g} hours for one pull.",
+                advice="Nothing was applied; the next run tries again.",
+            )
         try:
             with self._watch.over(self.patience.deadline), self._send(method, url, **request) as response:
+                self._look_at_certificate(response)
                 body = self._body(response)
         except requests.exceptions.SSLError as problem:
-            raise BadAnswer(
-                f"{self.context.source}: the certificate of {urlsplit(url).hostname} is not trusted ({_reason(problem)}).",
-                advice="Check the url, or name the authority with ca_file.",
-            ) from None
+            if (told := certificate.trouble(problem)) is None:
+                raise self._passing(problem) from None
+            raise BadAnswer(f"{self.context.source}: {urlsplit(url).hostname} {told[0]}.", advice=told[1]) from None
         except (requests.exceptions.RequestException, TimeoutError, HTTPError) as problem:
             raise self._passing(problem) from None
+        except OSError:
+            # requests looks for the file of authorities before it asks.
+            raise BadAnswer(f"{self.context.source}: ca_file can not be read.", advice="Check its path and who may read it.") from None
         return self._judge(response, body, accept)
 
     def _passing(self, problem: Exception) -> Exception:
@@ -145,6 +162,8 @@ class Http:
                 return Passing("did not answer in time")
             case requests.exceptions.ChunkedEncodingError() | requests.exceptions.ContentDecodingError() | HTTPError():
                 return Passing("broke off in the middle of an answer")
+            case requests.exceptions.ConnectionError() if isinstance(getattr(problem.args[0], "reason", None), NameResolutionError):
+                return Passing("is a name that nobody knows")
             case requests.exceptions.ConnectionError():
                 return Passing("can not be reached or broke the connection")
         return BadAnswer(f"{self.context.source}: {self.host} can not be asked ({type(problem).__name__}).")
@@ -169,9 +188,18 @@ class Http:
             if method != "GET" or response.status_code not in (301, 302, 303, 307, 308) or not target:
                 return response
             response.close()
-            url = next_link(url, url, target)
+            url = next_link(self.context.source, url, url, target, what="a redirect")
             request["params"] = None
         raise BadAnswer(f"{self.context.source}: {self.host} redirects without end.", advice="Check the url.")
+
+    def _look_at_certificate(self, response: requests.Response) -> None:
+        """Warn once in a session when the certificate ends soon: an expired one stops the source."""
+        if not self._looked:
+            self._looked = True
+            sock: Any = getattr(getattr(response.raw, "connection", None), "sock", None)
+            days = certificate.ends_in(sock.getpeercert()) if isinstance(sock, SSLSocket) else None
+            if days is not None and days < CERTIFICATE_ENDS:
+                log.warning("certificate ends soon", host=self.host, error=f"in {days:.0f} days")
 
     def _body(self, response: requests.Response) -> bytes:
         chunks, size = [], 0
@@ -181,8 +209,8 @@ class Http:
             size += len(chunk)
             if size > self.patience.most_bytes:
                 raise BadAnswer(
-                    f"{self.context.source}: {self.host} sent more than {self.patience.most_bytes} bytes in one answer.",
-                    advice="Lower page_size.",
+                    f"{self.context.source}: {self.host} sent more than {self.patience.most_bytes / 2**20:g} MiB in one answer.",
+                    advice="Lower page_size, if a page can be that large.",
                 )
             chunks.append(chunk)
         self.context.traffic.bytes += size
@@ -203,12 +231,12 @@ class Http:
             if status in (401, 403):
                 raise SignInRefused(
                     f"{source}: {self.host} refused the credentials ({status}).",
-                    advice="Check that they are still valid, and what they may read.",
+                    advice=f"Check that they are still valid, and what they may read.{_clocks(response.headers)}",
                     status=status,
                 )
             raise BadAnswer(
                 f"{source}: {self.host} answered {status} to {urlsplit(response.url).path}.",
-                advice="Check the url and version of the source.",
+                advice=f"Check the url and version of the source.{_clocks(response.headers) if status == 400 else ''}",
                 status=status,
             )
         if limits.used_up(response.headers):
@@ -245,16 +273,9 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-def _reason(problem: Exception) -> str:
-    text = str(problem)
-    for mark, words in (
-        ("expired", "expired"),
-        ("self-signed", "self-signed"),
-        ("self signed", "self-signed"),
-        ("doesn't match", "made for another name"),
-        ("not valid for", "made for another name"),
-        ("unable to get local issuer", "unknown authority"),
-    ):
-        if mark in text:
-            return words
-    return "TLS failed"
+def _clocks(headers: Mapping[str, str]) -> str:
+    """Both clocks, where they differ: a signed request is refused when its time is not the server's."""
+    theirs, ours = limits.date(headers), datetime.now(UTC)
+    if theirs is None or abs((theirs - ours).total_seconds()) <= CLOCKS_AGREE:
+        return ""
+    return f" The clocks differ: {theirs:%Y-%m-%d %H:%M:%S} UTC there, {ours:%Y-%m-%d %H:%M:%S} UTC here."

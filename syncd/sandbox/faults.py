@@ -9,6 +9,7 @@ import re
 import socket
 import struct
 import threading
+import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
@@ -28,19 +29,24 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     expression, searched in them), and `method`; none of them means all. It begins after `after` matching
     requests and happens `times` times (null: for ever).
 
-    `effect`, and what it takes: `status` (status, retry_after in seconds or as an HTTP date, body) · `slow`
+    `effect`, and what it takes: `status` (status, retry_after in seconds or as an HTTP date, body, headers) ·
+    `headers` (those of the true answer, with these in their place) · `recode` (the body in another `encoding`) ·
+    `endless` (a body without end, packed with `gzip` if so told) · `slow`
     (seconds before the answer) · `drip` (bytes at a time, every `seconds`) · `cut` (the body ends after
-    `bytes`; `ending` "length": Content-Length promises more, "close": no length, a clean end) · `reset` (the
-    connection is torn down) · `login` (a sign-in page, status 200) · `lose` (the page lacks its last
-    `records` records; null: all) · `add` (the page also has `documents`, each given as JSON text and sent
-    byte for byte) · `replace` (those stand in the place of the page's records of the same id) · `loop` (the
-    next link leads to the page itself) · `first_page` (the first page again, whatever was asked) · `foreign`
-    (the next link leads to another host) · `garbage` (bytes that are no JSON) · `shape` (JSON of another
-    shape, or `body`).
+    `bytes`; `ending` "length": Content-Length promises more, "close": no length, a clean end, "reset": the
+    connection is torn down then) · `reset` (the connection is torn down at once) · `login` (a sign-in page,
+    status 200) · `lose` (the page lacks its last `records` records; null: all) · `add` (the page also has
+    `documents`, each given as JSON text and sent byte for byte) · `replace` (those stand in the place of the
+    page's records of the same id) · `loop` (the next link leads to the page itself) · `first_page` (the first
+    page again, whatever was asked) · `foreign` (the next link leads `to` somewhere else) · `garbage` (bytes
+    that are no JSON) · `shape` (JSON of another shape, or `body`).
     """
 
     effect: Literal[
         "status",
+        "headers",
+        "recode",
+        "endless",
         "slow",
         "drip",
         "cut",
@@ -66,7 +72,11 @@ class Fault(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     body: Any = None
     seconds: float = 1.0
     bytes: int = 100
-    ending: Literal["length", "close"] = "length"
+    ending: Literal["length", "close", "reset"] = "length"
+    headers: dict[str, str] = {}
+    encoding: str = "utf-8-sig"
+    gzip: bool = False
+    to: str = "https://collector.example.com"
     records: int | None = None
     documents: list[str] = []
     seen: int = 0
@@ -145,6 +155,7 @@ async def _happen(found: Fault, app: ASGIApp, scope: Scope, receive: Receive, se
         await app({**scope, FIRST_PAGE: True}, receive, send)
     elif found.effect == "status":
         headers = [] if found.retry_after is None else [(b"retry-after", str(found.retry_after).encode())]
+        headers = _replace(headers, found.headers)
         body = {"message": "armed fault"} if found.body is None else found.body
         await _answer(send, found.status, *_bytes(body), headers)
     elif found.effect == "login":
@@ -154,18 +165,29 @@ async def _happen(found: Fault, app: ASGIApp, scope: Scope, receive: Receive, se
     elif found.effect == "shape":
         body = {"result": {"items": 3}, "ok": True} if found.body is None else found.body
         await _answer(send, 200, *_bytes(body), [])
+    elif found.effect == "endless":
+        await _endless(found, receive, send)
     else:
         status, headers, raw = await _capture(app, scope, receive)
         if found.effect == "cut":
             await _cut(found, transport, receive, status, headers, raw)
         elif found.effect == "drip":
             await _drip(found, receive, send, status, headers, raw)
+        elif found.effect == "headers":
+            await _answer(send, status, raw, b"", _replace(headers, found.headers))
+        elif found.effect == "recode":
+            await _answer(send, status, raw.decode().encode(found.encoding, "replace"), b"", headers)
         else:
             raw, headers = _edit(found, raw, headers, target)
             await _answer(send, status, raw, b"", headers)
 
 
 Headers = list[tuple[bytes, bytes]]
+
+
+def _replace(headers: Headers, new: dict[str, str]) -> Headers:
+    names = {name.lower().encode() for name in new}
+    return [pair for pair in headers if pair[0].lower() not in names] + [(name.encode(), value.encode()) for name, value in new.items()]
 
 
 def _bytes(body: Any) -> tuple[bytes, bytes]:
@@ -219,7 +241,7 @@ def _edit(found: Fault, raw: bytes, headers: Headers, target: str) -> tuple[byte
 
         def lead(uri: str) -> str:
             if found.effect == "foreign":
-                return "https://collector.example.com" + re.sub(r"^https?://[^/]*", "", uri)
+                return found.to + re.sub(r"^https?://[^/]*", "", uri)
             return re.sub(r"^(https?://[^/]*)?.*$", lambda match: (match.group(1) or "") + target, uri, count=1)
 
         for link in body.get("links", []):
@@ -275,16 +297,33 @@ async def _drip(found: Fault, receive: Receive, send: Send, status: int, headers
     await send({"type": "http.response.body", "body": b""})
 
 
+async def _endless(found: Fault, receive: Receive, send: Send) -> None:
+    """A list that begins well and never ends, for as long as somebody listens."""
+    gone = asyncio.ensure_future(_gone(receive))
+    packed = zlib.compressobj(9, wbits=31)
+    headers = [(b"content-type", b"application/json"), *([(b"content-encoding", b"gzip")] if found.gzip else [])]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    part = b'{"data": ['
+    while not gone.done():
+        body = packed.compress(part) + packed.flush(zlib.Z_SYNC_FLUSH) if found.gzip else part
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        part = b" " * 1_000_000
+        await asyncio.sleep(0)
+
+
 async def _cut(found: Fault, transport: Any, receive: Receive, status: int, headers: Headers, raw: bytes) -> None:
     """Written straight to the connection: the server would notice a body shorter than promised."""
     if transport is None:
         raise RuntimeError("this server gives no connection to cut")
     lines = [f"HTTP/1.1 {status} -".encode()]
     lines += [name + b": " + value for name, value in headers if name.lower() != b"content-length"]
-    if found.ending == "length":
+    if found.ending != "close":
         lines.append(b"content-length: " + str(len(raw)).encode())
     lines.append(b"connection: close")
     transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + raw[: found.bytes])
+    if found.ending == "reset":
+        await _reset(transport, receive)
+        return
     transport.close()
     await _gone(receive)
 

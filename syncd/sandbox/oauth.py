@@ -32,7 +32,7 @@ class Access:
 
     token: Clever's district token, taken by OneRoster as a fixed bearer token too. token_seconds: how long an
     OAuth 2 token lasts. scopes: the suffixes that may be granted (see `SCOPES`); OAuth 1.0a and the fixed
-    token have all of these.
+    token have all of these. clock_ahead: seconds by which the providers' clock is ahead of ours.
     """
 
     token: str = "TEST_TOKEN"
@@ -40,8 +40,13 @@ class Access:
     client_secret: str = "sandbox-secret"
     token_seconds: float = 3600
     scopes: tuple[str, ...] = SCOPES
+    clock_ahead: float = 0
     _tokens: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
     _nonces: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def time(self) -> float:
+        """The providers' clock, in seconds since 1970."""
+        return time.time() + self.clock_ahead
 
     def check_client(self, name: str, secret: str) -> bool:
         """Whether this is the client, in constant time."""
@@ -128,7 +133,7 @@ class Access:
 
     def _fresh(self, timestamp: str, nonce: str) -> None:
         """RFC 5849 section 3.3: a request may be sent once, and soon."""
-        now = time.time()
+        now = self.time()
         if not timestamp.isdigit() or abs(now - int(timestamp)) > WINDOW or not nonce:
             raise Refused("timestamp out of the window, or no nonce")
         self._nonces = {seen: when for seen, when in self._nonces.items() if now - when <= 2 * WINDOW}

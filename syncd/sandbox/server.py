@@ -10,12 +10,13 @@ import threading
 from asyncio import Transport
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from email.utils import formatdate
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from syncd.sandbox.clever import Clever
@@ -92,6 +93,14 @@ class Sandbox:
         """Forget every OAuth 2 token that was given."""
         self._controls.access.revoke()
 
+    def change_token(self, token: str) -> None:
+        """Give the district another Clever token; the one before is not taken any more."""
+        self.token = self._controls.access.token = token
+
+    def set_clock(self, ahead: float) -> None:
+        """Set the providers' clock so many seconds ahead of ours (or behind, below 0)."""
+        self._controls.access.clock_ahead = ahead
+
     def requests(self) -> list[Seen]:
         """The last requests to the providers, oldest first."""
         return list(self._controls.requests.seen)
@@ -128,7 +137,21 @@ def application(district: District, habits: Habits, access: Access) -> tuple[ASG
         *[Route(f"{base}/{{path:path}}", one[version].data, methods=["GET"]) for version, base in BASES.items()],
         *routes(controls),
     ]
-    return requests, controls
+    return _dated(requests, access), controls
+
+
+def _dated(app: ASGIApp, access: Access) -> ASGIApp:
+    """Tells the providers' clock with each answer that does not tell one."""
+
+    async def with_date(scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            if message["type"] == "http.response.start" and all(name.lower() != b"date" for name, _ in message["headers"]):
+                message["headers"] = [*message["headers"], (b"date", formatdate(access.time(), usegmt=True).encode())]
+            await send(message)
+
+        await app(scope, receive, tell)
+
+    return with_date
 
 
 @contextmanager
@@ -168,6 +191,7 @@ def running(
         log_level="critical",
         access_log=False,
         server_header=False,
+        date_header=False,
         timeout_graceful_shutdown=1,
     )
     server = uvicorn.Server(config)

@@ -59,6 +59,31 @@ def test_a_wait_of_ten_years_is_a_failure_that_says_so(waits: list[float]) -> No
 
 
 @responses.activate
+def test_a_source_that_says_how_long_to_wait_is_waited_for_until_it_is_too_long_in_all(waits: list[float]) -> None:
+    responses.get(URL, status=429, headers={"Retry-After": "40"})
+    with pytest.raises(SourceUnavailable, match="answered 429 and asked to wait, 8 times in a row"):
+        http().get(URL)
+    assert waits == [40] * 7
+
+
+@responses.activate
+@pytest.mark.parametrize("asked", ["0", "-3", "soon", "²", "1e9", "Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 99999999999 07:28:00 GMT"])
+def test_a_wait_that_makes_no_sense_is_our_own_growing_one(asked: str, waits: list[float]) -> None:
+    responses.get(URL, status=429, headers={"Retry-After": asked})
+    with pytest.raises(SourceUnavailable, match="answered 429, 5 times in a row"):
+        http().get(URL)
+    assert len(waits) == 4 and all(0.5 <= seconds <= 30 for seconds in waits)
+
+
+@responses.activate
+def test_a_pull_has_an_end_however_slow_the_source(waits: list[float]) -> None:
+    responses.get(URL, json={})
+    slow = http(policy=Patience(whole=-1))
+    with pytest.raises(SourceUnavailable, match="springfield: .* hours for one pull"):
+        slow.get(URL)
+
+
+@responses.activate
 @pytest.mark.parametrize("status", [401, 403])
 def test_refused_credentials_are_never_tried_again(status: int, waits: list[float]) -> None:
     responses.get(URL, status=status)
@@ -101,13 +126,14 @@ def test_a_redirect_to_another_host_is_not_followed(waits: list[float]) -> None:
 
 @responses.activate
 def test_a_body_over_the_limit_is_refused(waits: list[float]) -> None:
-    responses.get(URL, body=b"[" + b" " * 2000 + b"]")
-    with pytest.raises(BadAnswer, match="more than 1000 bytes"):
-        http(policy=Patience(most_bytes=1000)).get(URL)
+    responses.get(URL, body=b"[" + b" " * 2_000_000 + b"]")
+    with pytest.raises(BadAnswer, match="more than 1 MiB"):
+        http(policy=Patience(most_bytes=2**20)).get(URL)
 
 
 @pytest.mark.parametrize("link", ["http://sis.example.org/x", "https://elsewhere.example.net/x", "file:///etc/passwd", "//evil.example/x"])
 def test_next_links_stay_at_home(link: str) -> None:
-    with pytest.raises(BadAnswer):
-        next_link("https://sis.example.org", "https://sis.example.org/a", link)
-    assert next_link("https://sis.example.org", "https://sis.example.org/a", "/b?c=1") == "https://sis.example.org/b?c=1"
+    with pytest.raises(BadAnswer, match="springfield"):
+        next_link("springfield", "https://sis.example.org", "https://sis.example.org/a", link)
+    home = next_link("springfield", "https://sis.example.org", "https://sis.example.org/a", "/b?c=1")
+    assert home == "https://sis.example.org/b?c=1"
