@@ -11,7 +11,7 @@ import msgspec
 import requests
 import structlog
 from requests.auth import AuthBase
-from urllib3.exceptions import HTTPError, NameResolutionError
+from urllib3.exceptions import HTTPError, NameResolutionError, ReadTimeoutError
 
 from syncd.contract.connector import Context
 from syncd.errors import BadAnswer, SignInRefused, SourceUnavailable, Stopped
@@ -147,6 +147,9 @@ class Http:
         except OSError:
             # requests looks for the file of authorities before it asks.
             raise BadAnswer(f"{self.context.source}: ca_file can not be read.", advice="Check its path and who may read it.") from None
+        if self._watch.expired or self.context.stop.is_set():
+            # To http.client, a connection that was shut down in the middle of the headers is a short answer.
+            raise self._passing(TimeoutError())
         return self._judge(response, body, accept)
 
     def _passing(self, problem: Exception) -> Exception:
@@ -155,6 +158,7 @@ class Http:
             return Stopped(f"{self.context.source}: the run was asked to stop.")
         if self._watch.expired:
             return Passing(f"took longer than {self.patience.deadline:g} seconds for one answer")
+        cause = problem.args[0] if problem.args else None
         match problem:
             case requests.exceptions.ConnectTimeout():
                 return Passing("can not be reached in time")
@@ -162,7 +166,9 @@ class Http:
                 return Passing("did not answer in time")
             case requests.exceptions.ChunkedEncodingError() | requests.exceptions.ContentDecodingError() | HTTPError():
                 return Passing("broke off in the middle of an answer")
-            case requests.exceptions.ConnectionError() if isinstance(getattr(problem.args[0], "reason", None), NameResolutionError):
+            case requests.exceptions.ConnectionError() if isinstance(cause, ReadTimeoutError):
+                return Passing("did not answer in time")
+            case requests.exceptions.ConnectionError() if isinstance(getattr(cause, "reason", None), NameResolutionError):
                 return Passing("is a name that nobody knows")
             case requests.exceptions.ConnectionError():
                 return Passing("can not be reached or broke the connection")

@@ -213,3 +213,5 @@ def configure(*, json: bool, level: str = "info", strict: bool = False, stream: 
         "oauthlib",
     ):
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
+    # Its warnings quote addresses and answers.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)

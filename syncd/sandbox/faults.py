@@ -318,7 +318,7 @@ async def _cut(found: Fault, transport: Any, receive: Receive, status: int, head
     lines = [f"HTTP/1.1 {status} -".encode()]
     lines += [name + b": " + value for name, value in headers if name.lower() != b"content-length"]
     if found.ending != "close":
-        lines.append(b"content-length: " + str(len(raw)).encode())
+        lines.append(b"content-length: " + str(len(raw) + 1).encode())
     lines.append(b"connection: close")
     transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + raw[: found.bytes])
     if found.ending == "reset":
