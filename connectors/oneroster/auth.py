@@ -13,7 +13,7 @@ from syncd.errors import BadAnswer, SignInRefused, SourceUnavailable
 from syncd.http.session import Http
 from syncd.secret import remember
 
-# Seconds: the life of a token whose answer does not tell it, and how early it is renewed (at most half its life).
+# Seconds: the life of a token whose answer does not tell one, and how early it is renewed (at most half its life).
 DEFAULT_LIFE = 3600.0
 MARGIN = 60.0
 
@@ -96,11 +96,12 @@ class ClientCredentials(AuthBase):
                 f"{self._context.source}: {http.host} answered the token request without a token.",
                 advice="Check token_url, credentials_in and scope.",
             )
-        life = found.get("expires_in")
         try:
-            seconds = float(life) if life is not None else DEFAULT_LIFE
+            seconds = float(found.get("expires_in"))
         except (TypeError, ValueError):
-            seconds = DEFAULT_LIFE
+            seconds = 0.0
+        # A token that is said to end at once is used until it is refused, or each request would ask for another one.
+        seconds = seconds if seconds > 0 else DEFAULT_LIFE
         remember(token)
         self._token, self._renew_at = token, time.monotonic() + seconds - min(MARGIN, seconds / 2)
         return True

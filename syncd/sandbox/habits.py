@@ -26,7 +26,8 @@ class Habits(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     OneRoster: `cap` clamps limit silently. `total_count` and `link`: whether those headers are sent.
     `repeat`: each page begins with the last record of the one before. `gone_word`: status of a removed
     record. `tombstones` false: removed records just vanish. `filter`: honour, ignore or refuse (400) any
-    filter. `booleans`: "true", true, 1 or "TRUE". `missing`: how no value is spelt (null, absent or empty;
+    filter. `filter_hours`: it reads a filter's time as of a zone so many hours east of UTC.
+    `booleans`: "true", true, 1 or "TRUE". `missing`: how no value is spelt (null, absent or empty;
     mixed is by record). `hrefs`, `single_values` (one value where a list of one belongs), `enums`, `dates`
     and `timestamps`: the spelling of those. `short_grades`: 5 for 05.
 
@@ -40,6 +41,7 @@ class Habits(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     gone_word: Literal["tobedeleted", "inactive"] = "tobedeleted"
     tombstones: bool = True
     filter: Literal["honour", "ignore", "refuse"] = "honour"
+    filter_hours: int = 0
     booleans: Literal["text", "json", "number", "upper"] = "text"
     missing: Literal["mixed", "null", "absent", "empty"] = "mixed"
     hrefs: Literal["absolute", "relative"] = "absolute"

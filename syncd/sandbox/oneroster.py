@@ -7,6 +7,7 @@ may ask is `oauth.py`'s.
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -291,6 +292,7 @@ class OneRoster:
             asked.get("sort"),
             asked.get("orderBy"),
             self.habits.tombstones,
+            self.habits.filter_hours,
         )
         ids = self.district.view(key, lambda: self._select(resource, only, keep, asked))
         if self.habits.cap is not None:
@@ -372,7 +374,7 @@ class OneRoster:
         # The three that a sync asks for are answered from the record: a large list would else be spelt out
         # for each.
         if field == "dateLastModified":
-            wanted = _instant(value)
+            wanted = _instant(value, self.habits.filter_hours)
             return lambda record: compare(timestamp(record.modified), wanted)
         if field == "status":
             word = "tobedeleted" if value == "inactive" else value
@@ -486,14 +488,15 @@ def _value(found: dict[str, Any], field: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _instant(value: str) -> str:
-    """A time in a filter, with or without milliseconds, as we write it."""
+def _instant(value: str, hours_east: int) -> str:
+    """A time in a filter, with or without milliseconds, as we write it; taken for one of a zone east of UTC."""
     if re.fullmatch(r"\d{4}-\d\d-\d\d", value):
         value = f"{value}T00:00:00Z"
     match = re.fullmatch(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z", value)
     if match is None:
         raise _Refusal(400, "invalid_filter_field", "dateLastModified is compared with a UTC time")
-    return f"{match.group(1)}.{(match.group(2) or '0')[:3].ljust(3, '0')}Z"
+    moved = datetime.fromisoformat(match.group(1)) - timedelta(hours=hours_east)
+    return f"{moved.isoformat()}.{(match.group(2) or '0')[:3].ljust(3, '0')}Z"
 
 
 def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

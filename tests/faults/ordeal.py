@@ -12,10 +12,14 @@ from syncd.http import session
 from syncd.http.retry import Patience
 from syncd.report import RunReport
 from syncd.sandbox import District, Sandbox, running
+from syncd.settings.guard import GuardSettings
 from syncd.store import runs
 from tests.journeys.synced import Synced
 
 CLEVER, CLEVER_BY_CLIENT, ONEROSTER, SIGNED = "clever-3.1", "clever-3.1-client", "oneroster-1.2-oauth2", "oneroster-1.1-oauth1"
+
+# Several school days within an hour of the clock's time.
+WIDE = GuardSettings.model_validate({"max_deactivations": "100%", "max_deactivations_per_school": "100%", "max_creations": 1000})
 
 
 def impatient(monkeypatch: pytest.MonkeyPatch, **patience: Any) -> list[float]:
@@ -32,6 +36,7 @@ def synced(dialect: str, folder: Path, monkeypatch: pytest.MonkeyPatch, **settin
     """A small district that was synced once, and has lived a day since."""
     with running(District.generate(students=20, seed=31)) as sandbox:
         source = Synced(sandbox, folder, dialect, monkeypatch, **settings)
+        source.limits = WIDE
         report = source.sync()
         assert (report.state, source.differences()) == ("applied", [])
         sandbox.day()
@@ -54,9 +59,10 @@ def fails(source: Synced, told: str, **options: Any) -> RunReport:
     return report
 
 
-def recovers(source: Synced) -> None:
-    """When the fault is over, the next run is right again."""
-    source.sandbox.clear_faults()
+def recovers(source: Synced, *, clear: bool = True) -> None:
+    """When the fault is over, or one that passes has come (clear: False), the next run is right again."""
+    if clear:
+        source.sandbox.clear_faults()
     assert source.sync().state == "applied"
     assert source.differences() == []
 
