@@ -141,7 +141,7 @@ def test_an_empty_page_in_the_middle_does_not_end_a_list_with_a_total(
 ) -> None:
     with synced(ONEROSTER, tmp_path, monkeypatch, **PAGE) as source:
         source.sandbox.habits(link=False)
-        source.sandbox.fault("lose", pattern="/users.*offset=20&", times=times)
+        source.sandbox.fault("lose", pattern="/users.*offset=20&", records=10_000, times=times)
         if times is None:
             report = loses_nobody(source, "users")
             assert "users sent 20 of " in report.doubts[0]
@@ -155,7 +155,7 @@ def test_an_empty_page_with_a_next_link_is_not_the_end(tmp_path: Path, monkeypat
     with synced(ONEROSTER, tmp_path, monkeypatch, **PAGE) as source:
         source.sandbox.habits(total_count=False)
         before = asked(source.sandbox, "/users?limit=20&offset=40")
-        source.sandbox.fault("lose", pattern="/users.*offset=20&")
+        source.sandbox.fault("lose", pattern="/users.*offset=20&", records=10_000)
         source.sync()
         assert asked(source.sandbox, "/users?limit=20&offset=40") > before
         assert all(record["status"] == "active" for record in _of_page(source, 20))
