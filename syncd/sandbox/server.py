@@ -97,6 +97,10 @@ class Sandbox:
         """Give the district another Clever token; the one before is not taken any more."""
         self.token = self._controls.access.token = token
 
+    def let_tokens_last(self, seconds: float) -> None:
+        """How long the OAuth 2 tokens last that are given from now on."""
+        self._controls.access.token_seconds = seconds
+
     def set_clock(self, ahead: float) -> None:
         """Set the providers' clock so many seconds ahead of ours (or behind, below 0)."""
         self._controls.access.clock_ahead = ahead

@@ -4,13 +4,14 @@ from typing import Any
 
 import msgspec
 import pytest
+import requests
 import responses
 
 from connectors.clever import CleverConnector
 from connectors.clever.settings import CleverSettings
 from syncd.contract.conformance import CANARY_NAME, Conformance, Pretend, canary
 from syncd.contract.connector import Context
-from syncd.contract.document import Document, Finished, Presence
+from syncd.contract.document import Document, Finished, Page, Presence
 from syncd.errors import BadAnswer
 from syncd.secret import Secret
 
@@ -100,6 +101,25 @@ def test_a_next_link_that_goes_round_in_a_circle_ends_the_pull(monkeypatch: pyte
     responses.get(f"{BASE}/districts", json=envelope({"id": "d1"}, following="/v3.1/districts?starting_after=d1"))
     with pytest.raises(BadAnswer, match="circle"):
         list(connector(monkeypatch).pull())
+
+
+@pytest.mark.fault("P1")
+@responses.activate
+def test_a_link_that_is_always_new_to_a_page_that_is_always_the_same_ends_the_pull(monkeypatch: pytest.MonkeyPatch) -> None:
+    def again(_request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+        return 200, {}, msgspec.json.encode(envelope({"id": "d1"}, following=f"/v3.1/districts?starting_after={len(responses.calls)}"))
+
+    responses.add_callback(responses.GET, f"{BASE}/districts", callback=again)
+    with pytest.raises(BadAnswer, match="springfield: the pages of districts go round in a circle"):
+        list(connector(monkeypatch).pull())
+    assert len(responses.calls) == 2
+
+
+@responses.activate
+def test_an_id_that_is_no_utf8_is_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    responses.get(f"{BASE}/districts", body=b'{"data": [{"data": {"id": "d\xe9"}}]}')
+    page = next(item for item in connector(monkeypatch).pull() if isinstance(item, Page))
+    assert [document.id for document in page.documents] == [None]
 
 
 @responses.activate

@@ -11,7 +11,7 @@ from connectors.oneroster import OneRosterConnector
 from connectors.oneroster.settings import OneRosterSettings
 from syncd.contract.conformance import CANARY_NAME, Conformance, Pretend, canary
 from syncd.contract.connector import Context
-from syncd.contract.document import Document, Finished, Presence, Reading
+from syncd.contract.document import Document, Finished, Page, Presence, Reading
 
 BASE = "https://sis.example.org/ims/oneroster/v1p1"
 TOKEN_URL = "https://sis.example.org/oauth/token?appName=x"
@@ -143,6 +143,17 @@ def test_the_same_page_for_ever_is_a_doubt(connector: OneRosterConnector) -> Non
 
     serve(users=stuck)
     assert ends(connector)["users"] == "users sent the same page again at record 2"
+
+
+@responses.activate
+def test_an_id_that_is_no_utf8_is_no_id_and_a_count_of_superscripts_no_count(connector: OneRosterConnector) -> None:
+    def odd(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+        body = b'{"users": [{"sourcedId": "u\xe9"}]}' if "offset=0" in str(request.url) else b'{"users": null}'
+        return 200, {"X-Total-Count": "\xb2"}, body
+
+    serve(users=odd)
+    pages = [item for item in connector.pull() if isinstance(item, Page) and item.resource == "users"]
+    assert [(document.id, page.total) for page in pages for document in page.documents] == [(None, None)]
 
 
 @responses.activate

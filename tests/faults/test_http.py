@@ -1,6 +1,7 @@
 """What a source may answer instead of what was asked: each is told in one line, none is taken for an empty list."""
 
 import io
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ def test_a_source_that_asks_to_wait_again_and_again_fails_the_run(tmp_path: Path
 def test_the_last_request_before_a_limit_waits_for_the_next_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with synced(CLEVER, tmp_path, monkeypatch) as source:
         waits = impatient(monkeypatch)
-        told = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(source.sandbox._controls.access.time()) + 40)}
+        told = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(time.time()) + 40)}
         source.sandbox.fault("headers", path="/users", headers=told, times=1)
         recovered = source.sync()
         assert recovered.state == "applied" and len(waits) == 1 and 35 < waits[0] <= 40
@@ -158,6 +159,25 @@ def test_a_second_refusal_ends_the_run(way: str, tmp_path: Path, monkeypatch: py
         tries = {"oneroster": (2, 2), "clever": (1, 2), "token": (1, 0)}[way]
         assert (asked(source.sandbox, "/users") - before[0], asked(source.sandbox, "/oauth/") - before[1]) == tries
         assert waits == []
+        recovers(source)
+
+
+@pytest.mark.fault("H5")
+@pytest.mark.parametrize("way", ["oneroster", "clever"])
+def test_a_token_that_can_not_be_renewed_is_not_taken_for_a_list_that_is_not_shared(
+    way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with synced(ONEROSTER if way == "oneroster" else CLEVER, tmp_path, monkeypatch) as source:
+        if way == "clever":
+            by_client(source)
+
+        def end(step: Step) -> None:
+            if step.resource == "courses":
+                source.sandbox.revoke_tokens()
+                source.sandbox.change_token("another-token")
+                source.sandbox.fault("status", path="/oauth/", status=404)
+
+        fails(source, "answered 404 to /oauth/token", on_step=end)
         recovers(source)
 
 
@@ -314,13 +334,13 @@ def test_a_token_of_which_no_life_is_told_serves_the_whole_run(tmp_path: Path, m
 def test_tokens_that_end_at_once_are_no_loop(seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with synced(ONEROSTER, tmp_path, monkeypatch) as source:
         impatient(monkeypatch)
-        source.sandbox._controls.access.token_seconds = seconds
+        source.sandbox.let_tokens_last(seconds)
         before = len(source.sandbox.requests())
         report = source.sync()
         assert len(source.sandbox.requests()) - before <= 40
         if seconds == 1:
             assert report.state == "applied" and source.differences() == []
-        source.sandbox._controls.access.token_seconds = 3600
+        source.sandbox.let_tokens_last(3600)
         recovers(source)
 
 
