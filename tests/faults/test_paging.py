@@ -115,15 +115,14 @@ def test_of_a_record_that_differs_on_two_pages_the_newer_one_counts(dialect: str
 
 
 @pytest.mark.fault("P4")
-@pytest.mark.parametrize(
-    "to", ["https://collector.example.com", "http://localhost", "file://", "http://127.0.0.1:1", "//collector.example.com"]
-)
-def test_a_next_link_that_leads_away_is_not_followed(to: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_next_link_that_leads_away_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with synced(CLEVER, tmp_path, monkeypatch, **PAGE) as source:
-        before = asked(source.sandbox, "/users")
-        source.sandbox.fault("foreign", path="/users", to=to)
-        fails(source, "127.0.0.1 sent a next link to another address")
-        assert asked(source.sandbox, "/users") == before + 1
+        for to in ("https://collector.example.com", "http://localhost", "file://", "http://127.0.0.1:1", "//collector.example.com"):
+            before = asked(source.sandbox, "/users")
+            source.sandbox.fault("foreign", path="/users", to=to)
+            fails(source, "127.0.0.1 sent a next link to another address")
+            assert asked(source.sandbox, "/users") == before + 1, to
+            source.sandbox.clear_faults()
         recovers(source)
 
 
@@ -225,19 +224,19 @@ def test_a_page_size_that_is_cut_without_a_word_hides_nobody(total: bool, tmp_pa
 
 
 @pytest.mark.fault("P8")
-@pytest.mark.parametrize("status", [400, 410])
-@pytest.mark.parametrize("dialect", [CLEVER, ONEROSTER])
+@pytest.mark.parametrize(("dialect", "place"), [(CLEVER, "starting_after"), (ONEROSTER, "offset=20&")])
 def test_a_place_in_a_list_that_is_forgotten_has_the_list_read_anew_at_most_twice(
-    dialect: str, status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dialect: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = "starting_after" if dialect == CLEVER else "offset=20&"
     with synced(dialect, tmp_path, monkeypatch, **PAGE) as source:
-        source.sandbox.fault("status", pattern=f"/users.*{place}", status=status, times=2)
-        goes_through(source)
-        source.sandbox.day()
-        source.sandbox.clear_faults()
-        source.sandbox.fault("status", pattern=f"/users.*{place}", status=status)
-        before = asked(source.sandbox, f"/users?limit=20&{place}" if dialect == ONEROSTER else "starting_after")
-        fails(source, f"answered {status}")
-        assert asked(source.sandbox, f"/users?limit=20&{place}" if dialect == ONEROSTER else "starting_after") >= before + 3
+        for status in (400, 410):
+            source.sandbox.fault("status", pattern=f"/users.*{place}", status=status, times=2)
+            goes_through(source)
+            source.sandbox.clear_faults()
+            source.sandbox.day()
+            source.sandbox.fault("status", pattern=f"/users.*{place}", status=status)
+            before = sum(seen.status == status for seen in source.sandbox.requests())
+            fails(source, f"answered {status}")
+            assert sum(seen.status == status for seen in source.sandbox.requests()) == before + 3
+            source.sandbox.clear_faults()
         recovers(source)
