@@ -75,7 +75,8 @@ class RunReport(BaseModel):
 
     doubts: why what is absent was not taken for gone. quality: {rule: how many records the source sends wrong}. settles: the run that this
     one approved or undid; settled_by: the run that approved, undid or superseded this one. left_out: changes of an approved or undone run
-    that no longer applied, since the roster had moved on.
+    that no longer applied, since the roster had moved on. linked, proposed: people that the run found to be the same as in another source,
+    for certain or for a person to decide.
     """
 
     model_config = ConfigDict(use_enum_values=True)
@@ -96,6 +97,8 @@ class RunReport(BaseModel):
     settles: int | None = None
     settled_by: int | None = None
     left_out: int = 0
+    linked: int = 0
+    proposed: int = 0
     error: str | None = None
 
 

@@ -97,6 +97,16 @@ def json_text(document: bytes) -> str:
     return _ACTING.sub(lambda match: f"\\u{ord(match[0]):04x}", document.decode())
 
 
+def stream_json(name: str, found: Iterable[dict[str, Any]], limit: int | None = None) -> None:
+    """One document with one list, written item by item: a large district does not fit into memory."""
+    typer.echo(f'{{"{name}": [', nl=False)
+    for number, item in enumerate(found):
+        if number == limit:
+            break
+        typer.echo(("," if number else "") + "\n" + json_text(msgspec.json.encode(item)), nl=False)
+    typer.echo("\n]}")
+
+
 def config_first(arguments: list[str]) -> list[str]:
     """`--config` may also stand behind the command: move it to the front."""
     front, rest, waiting = [], [], iter(arguments)

@@ -1,5 +1,6 @@
 """`syncd check`: is the configuration right, and do the sources answer?"""
 
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -16,6 +17,7 @@ def check(
 ) -> None:
     """Validate the configuration; with --connect, ask each source too."""
     configured = settings()
+    words = Counter(source.common.people for source in configured.sources.values())
     results = []
     for name, source in configured.sources.items():
         result = {"source": name, "connector": source.common.connector, "ok": True, "found": "the settings are right"}
@@ -27,6 +29,8 @@ def check(
                 result |= {"ok": False, "found": str(problem).removeprefix(f"{name}: ")}
             finally:
                 connector.close()
+        if source.common.people and words[source.common.people] == 1:
+            result["found"] = f'{result["found"]}; it is linked with nobody: no other source has people = "{source.common.people}"'
         results.append(result)
     if json:
         print_json({"config": str(configured.path), "sources": results})

@@ -7,10 +7,11 @@ import typer
 from rich.text import Text
 
 from syncd.cli.app import Json, app, console, notes, print_json, store
+from syncd.cli.links import reason
 from syncd.cli.show import because
 from syncd.errors import StoreError
 from syncd.observe.logs import escaped
-from syncd.store import roster, runs
+from syncd.store import links, roster, runs
 
 
 class Kind(StrEnum):
@@ -39,8 +40,9 @@ def history(
         raise StoreError(f"there is no {kind} {record_id}.", advice=f"`syncd roster {kind}s --search` finds ids.")
     changes = runs.history(opened, kind, record_id, source)
     held = runs.held_of(opened, kind, record_id, source)
+    linked = [link for record in records if kind == Kind.USER for link in links.of_user(opened, record["source"], record["id"])]
     if json:
-        print_json({"records": records, "changes": changes, "held_changes": held})
+        print_json({"records": records, "changes": changes, "held_changes": held, "links": linked})
         return
     for record in records:
         purged = f", its data purged on {record['purged_at']:%Y-%m-%d}" if "purged_at" in record else ""
@@ -58,6 +60,9 @@ def history(
                 console.print(
                     Text(f"  run {waiting['run']} would {waiting['action']} it and waits for a person: {because(waiting['rule'])}")
                 )
+        for link in linked:
+            if link["source"] == record["source"]:
+                console.print(Text(f"  {link['state']}: {escaped(link['other_id'])} of {link['other_source']} by {reason(link)}"))
 
 
 def _plain(value: Any) -> str:

@@ -5,12 +5,11 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-import msgspec
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.app import Json, app, console, json_text, notes, settings
+from syncd.cli.app import Json, app, console, notes, settings, stream_json
 from syncd.errors import ConfigError
 from syncd.observe.logs import escaped
 from syncd.roster.fields import composed
@@ -65,7 +64,7 @@ def roster(
     else:
         found = _noting(held.records_as_of(store, SINGULAR[kind], _when(store, as_of), source, status, words))
     if json:
-        _stream(found, limit)
+        stream_json("records", found, limit)
     else:
         _table(kind, found, limit or 50)
 
@@ -89,16 +88,6 @@ def _noting(found: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield record
     if purged:
         notes.print(f"Of {purged} records values were purged, by policy or on request: what is empty there may not have been empty then.")
-
-
-def _stream(found: Iterator[dict[str, Any]], limit: int | None) -> None:
-    """One document, written record by record: a large district does not fit into memory."""
-    typer.echo('{"records": [', nl=False)
-    for number, record in enumerate(found):
-        if number == limit:
-            break
-        typer.echo(("," if number else "") + "\n" + json_text(msgspec.json.encode(record)), nl=False)
-    typer.echo("\n]}")
 
 
 def _table(kind: str, found: Iterator[dict[str, Any]], limit: int) -> None:

@@ -101,6 +101,11 @@ def run_summary(report: RunReport) -> RenderableType:
         parts.append(Text(f"  {words} by run {report.settled_by}."))
     if report.left_out:
         parts.append(Text(f"  Left out: {report.left_out} changes that no longer applied, since the roster has moved on.", style="yellow"))
+    if report.linked:
+        parts.append(Text(f"  {report.linked} newly linked with the same people of other sources."))
+    if report.proposed:
+        told = f"{report.proposed} may be the same as people of other sources"
+        parts.append(Text(f"  {told}: syncd links --source {report.source} --proposed", style="yellow"))
     confirmed = {kind: counts.confirmed for kind, counts in report.counts.items() if counts.confirmed}
     parts += [
         Text(f"  {count} {kind} were missing from the list, but are there when asked for: they stay.", style="yellow")

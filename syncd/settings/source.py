@@ -1,8 +1,9 @@
 """`[sources.NAME]`: what is the same for every source; the rest of its keys belong to its connector."""
 
-from typing import Any
+import re
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from syncd.contract import discovery
 from syncd.contract.connector import Connector, ConnectorSettings, Context
@@ -10,11 +11,21 @@ from syncd.settings.guard import GuardSettings, QuietSettings
 from syncd.settings.retention import RetentionSettings
 from syncd.settings.schedule import Schedule
 
+_WORD = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}$")
+
+
+def _word(value: str) -> str:
+    if not _WORD.match(value):
+        raise ValueError("write a word of small letters, digits, - and _")
+    return value
+
 
 class SourceSettings(BaseModel):
     """schedule: frequent pulls. full: the periodic full pull that proves the store equal to the source. enabled: whether the daemon
     runs it; a manual sync works all the same. quiet: days on which nobody is deactivated without a person. retention: what differs from
-    `[retention]`."""
+    `[retention]`. people: whose people these are, a word that the sources of one district share. Student numbers are unique within a
+    district only, so that people are linked between sources with the same word, and with none without one. (Not named `district`: Clever's
+    own settings have that, and it means an id.)"""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
@@ -25,6 +36,7 @@ class SourceSettings(BaseModel):
     guard: GuardSettings = GuardSettings()
     quiet: QuietSettings | None = None
     retention: RetentionSettings = RetentionSettings()
+    people: Annotated[str, AfterValidator(_word)] | None = None
 
 
 COMMON = frozenset(SourceSettings.model_fields)

@@ -1,5 +1,6 @@
 """How values lie in columns: JSON as canonical text (so that equal values are equal text), times as UTC."""
 
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,11 @@ from sqlalchemy.types import TypeDecorator
 def canonical(value: Any) -> str:
     """JSON text with sorted keys and no spaces: the same value is always the same text."""
     return msgspec.json.encode(value, order="sorted").decode()
+
+
+def folded(value: str) -> str:
+    """Text as it is compared where case does not matter. In SQL: `func.folded`."""
+    return unicodedata.normalize("NFC", value).casefold()
 
 
 class JsonText(TypeDecorator[Any]):

@@ -18,6 +18,7 @@ from sqlalchemy.pool import NullPool
 
 from syncd.errors import ConfigError, StoreError
 from syncd.store import damage, migrations
+from syncd.store.columns import folded
 
 # Seconds to wait for another process's write. Longer than the apply of a large district.
 WAIT_FOR_WRITER = 120
@@ -152,6 +153,8 @@ def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA cache_size = -65536")
     cursor.close()
+    # SQLite's own lower() knows only ASCII.
+    connection.create_function("folded", 1, lambda value: None if value is None else folded(value), deterministic=True)
 
 
 def _on_begin(connection: Connection) -> None:

@@ -98,6 +98,8 @@ def _report(row: Row[Any], held: dict[str, bool], store: Store) -> RunReport:
         settles=row.settles,
         settled_by=row.settled_by,
         left_out=row.left_out,
+        linked=row.linked,
+        proposed=row.proposed,
         error=error,
     )
 

@@ -66,13 +66,16 @@ user_parts = Table(
     Column("demographics", JsonText),
 )
 
-# epoch: taken by each run when it starts, checked when it applies; a run that was overtaken can not apply.
+# epoch: taken by each run when it starts, checked when it applies; a run that was overtaken can not apply. people: whose people they are,
+# as configured when links were last looked for. linked_run: links are found of all that runs up to this one changed.
 sources = Table(
     "sources",
     metadata,
     Column("name", Text, primary_key=True),
     Column("epoch", Integer, nullable=False),
     Column("cursor", JsonText),
+    Column("people", Text),
+    Column("linked_run", Integer, nullable=False, server_default="0"),
 )
 
 runs = Table(
@@ -95,6 +98,8 @@ runs = Table(
     Column("settles", Integer),
     Column("settled_by", Integer),
     Column("left_out", Integer, nullable=False, server_default="0"),
+    Column("linked", Integer, nullable=False, server_default="0"),
+    Column("proposed", Integer, nullable=False, server_default="0"),
     Column("error", Text),
     Column("progress", JsonText),
     Index(None, "source", "id"),
@@ -203,4 +208,25 @@ purges = Table(
     Column("policy", JsonText),
     Column("counts", JsonText, nullable=False),
     Column("wiped_at", UtcTime),
+)
+
+# The same person in two sources: one row a pair, the source whose name sorts first standing first. state: linked, proposed or refused.
+# doubt: why a proposed one waits for a person. found_run: of the first of the two sources that noticed; None when a person did.
+# decided_at, decided_by: the person who accepted or refused; from then on no sync touches the row.
+links = Table(
+    "links",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("other_source", Text, primary_key=True),
+    Column("other_id", Text, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("doubt", Text),
+    Column("found_at", UtcTime, nullable=False),
+    Column("found_run", Integer),
+    Column("decided_at", UtcTime),
+    Column("decided_by", Text),
+    Index(None, "other_source", "other_id"),
+    sqlite_with_rowid=False,
 )

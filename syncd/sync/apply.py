@@ -9,7 +9,7 @@ from syncd.report import RunReport
 from syncd.roster.kinds import KINDS
 from syncd.store import lease, runs
 from syncd.store.tables import ROSTER, changes, purged, purged_as_it_stands, quarantine, sources, user_parts, waiting
-from syncd.sync import compare, hold
+from syncd.sync import compare, hold, link
 from syncd.sync.plan import Action
 from syncd.sync.stage import Staged
 from syncd.sync.staging import STAGED, planned, staged_parts, staged_problems, staged_waiting
@@ -30,6 +30,7 @@ def apply(connection: Connection, report: RunReport, epoch: int, at: datetime, p
         _overwrite(connection, kind, report)
         _rekey(connection, kind, report)
         _deactivate(connection, kind, report, at, restore=pulled is None)
+    link.follow(connection, report.source)
     _log(connection, report)
     if pulled is not None:
         hold.keep(connection, report)

@@ -13,14 +13,14 @@ import structlog
 from sqlalchemy import Connection
 
 from syncd.contract.connector import Connector, Context
-from syncd.errors import FullPullNeeded, NothingHeld, Stopped, SyncdError
+from syncd.errors import FullPullNeeded, NothingHeld, Stopped, Superseded, SyncdError
 from syncd.report import Held, Mode, RunReport, State, Trigger, no_counts
 from syncd.roster.kinds import PLURAL
 from syncd.settings.guard import GuardSettings, QuietSettings
 from syncd.settings.source import Source
 from syncd.store import lease, runs
 from syncd.store.engine import Store, told
-from syncd.sync import assemble, confirm, counting, doubles, guard, hold, planning, quality, rekey, staging, undo
+from syncd.sync import assemble, confirm, counting, doubles, guard, hold, link, planning, quality, rekey, staging, undo
 from syncd.sync.apply import apply
 from syncd.sync.journal import Journal
 from syncd.sync.plan import Plan
@@ -44,15 +44,16 @@ class Order:
     """What is asked of a run.
 
     source: its name. connect: makes its connector. limits, quiet, today: what the guard goes by; today is the day in the configuration's
-    time zone. mode: `incremental` asks for changes only, if that is possible. dry_run: stop before apply. approves: the run whose hold is
-    taken up, instead of pulling; same: {old id: new id} of its held users whom a person paired. undoes: the run to take back, with force
-    even where later runs changed the same records.
+    time zone. people: whose people they are, for links to other sources that have the same. mode: `incremental` asks for changes only, if
+    that is possible. dry_run: stop before apply. approves: the run whose hold is taken up, instead of pulling; same: {old id: new id} of
+    its held users whom a person paired. undoes: the run to take back, with force even where later runs changed the same records.
     """
 
     source: str
     connect: Callable[[Context], Connector]
     limits: GuardSettings = field(default_factory=GuardSettings)
     quiet: QuietSettings | None = None
+    people: str | None = None
     today: date = field(default_factory=lambda: datetime.now(UTC).date())
     mode: Mode = Mode.FULL
     trigger: Trigger = Trigger.MANUAL
@@ -67,7 +68,8 @@ class Order:
     @classmethod
     def of(cls, source: Source, **options: Any) -> "Order":
         """The order for a configured source."""
-        return cls(source.name, source.connect, source.common.guard, source.common.quiet, **options)
+        common = source.common
+        return cls(source.name, source.connect, common.guard, common.quiet, common.people, **options)
 
 
 def run(store: Store, order: Order, context: Context) -> RunReport:
@@ -200,6 +202,18 @@ def _steps(store: Store, order: Order, context: Context, report: RunReport, epoc
                     undo.stand_again(connection, order.undoes)
     finally:
         connection.close()
+    _link(store, order, report, epoch)
+
+
+def _link(store: Store, order: Order, report: RunReport, epoch: int) -> None:
+    """Find who is the same person in another source. A transaction of its own, once the roster stands: see `link`."""
+    try:
+        link.find(store, report, order.people, epoch)
+    except Superseded:
+        log.info("links left to the next run")
+    except Exception as problem:
+        # The roster is applied, and no fault here may say otherwise. What was not looked at is looked at by the next run.
+        log.error("links could not be looked for; the next run does it", error=type(problem).__name__, exc_info=True)
 
 
 def _take_back(work: _Work) -> None:

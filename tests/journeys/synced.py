@@ -25,10 +25,20 @@ DIALECTS = ("clever-3.0", "clever-3.1", "oneroster-1.1-oauth1", "oneroster-1.1-s
 
 
 class Synced:
-    """One source of one dialect, with a store of its own."""
+    """One source of one dialect; `name` tells it from others in the same folder's store, `people` whose people it has."""
 
-    def __init__(self, sandbox: Sandbox, folder: Path, dialect: str, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
-        self.sandbox = sandbox
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        folder: Path,
+        dialect: str,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        name: str = "springfield",
+        people: str | None = None,
+        **settings: Any,
+    ) -> None:
+        self.sandbox, self.name, self.people = sandbox, name, people
         self.store: Store = open_store(f"sqlite:///{folder}/roster.db")
         self.expected_as = "-".join(dialect.split("-")[:2])
         for name, value in (("T", sandbox.token), ("I", sandbox.client_id), ("S", sandbox.client_secret)):
@@ -38,7 +48,8 @@ class Synced:
 
     def sync(self, stop: threading.Event | None = None, **options: Any) -> RunReport:
         options.setdefault("limits", self.limits)
-        return run(self.store, Order("springfield", self.connect, **options), Context("springfield", stop=stop or threading.Event()))
+        order = Order(self.name, self.connect, people=self.people, **options)
+        return run(self.store, order, Context(self.name, stop=stop or threading.Event()))
 
     def approve(self, number: int, **options: Any) -> RunReport:
         return self.sync(approves=number, trigger=Trigger.APPROVE, **options)
@@ -47,17 +58,17 @@ class Synced:
         return self.sync(undoes=number, trigger=Trigger.UNDO, **options)
 
     def reject(self, number: int) -> None:
-        drop(self.store, "springfield", number)
+        drop(self.store, self.name, number)
 
     def everything(self) -> dict[str, list[dict[str, Any]]]:
         """All that the roster holds."""
-        return {plural: list(roster.records(self.store, SINGULAR[plural], status="all")) for plural in PLURALS}
+        return {plural: list(roster.records(self.store, SINGULAR[plural], self.name, status="all")) for plural in PLURALS}
 
     def differences(self) -> list[str]:
         """Where the store differs from what the sandbox says a correct sync must hold: kinds, ids and field names."""
         found = []
         for plural in PLURALS:
-            held = {record["id"]: record for record in roster.records(self.store, SINGULAR[plural], "springfield")}
+            held = {record["id"]: record for record in roster.records(self.store, SINGULAR[plural], self.name)}
             right = {record["id"]: record for record in self.sandbox.expected(self.expected_as, plural, demographics=True)}
             found += [f"{plural} {record_id} only on one side" for record_id in held.keys() ^ right.keys()]
             for record_id in held.keys() & right.keys():
