@@ -1,7 +1,8 @@
 """Look before you deactivate: records that are missing from a list may have slipped between its pages, so the source is asked for them.
 
-What answers is kept, and so is who could not be asked for. When more are missing than may be asked about, some are asked, drawn by lot; if
-one of those is there after all, the list has holes, and nobody else is taken for gone on its word.
+What answers is kept, and with it all that its document states (the enrollments of a Clever section); so is who could not be asked for.
+When more are missing than may be asked about, some are asked, drawn by lot; if one of those is there after all, the list has holes, and
+nobody else is taken for gone on its word.
 """
 
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from syncd.contract.connector import Connector
 from syncd.contract.document import Presence
 from syncd.errors import SourceUnavailable
 from syncd.roster.kinds import KINDS
+from syncd.store.tables import ROSTER
 from syncd.sync.plan import Action
 from syncd.sync.staging import planned
 
@@ -29,7 +31,7 @@ class Confirmed:
     unasked: dict[str, int] = field(default_factory=dict)
 
 
-def confirm(connection: Connection, connector: Connector, most: int) -> Confirmed:
+def confirm(connection: Connection, source: str, connector: Connector, most: int) -> Confirmed:
     """Ask for the missing records of each kind, `most` at most, and take those that are there out of the plan.
 
     Raises SourceError when the source is not to be reached: then the pull proves nothing.
@@ -38,33 +40,44 @@ def confirm(connection: Connection, connector: Connector, most: int) -> Confirme
     if not connector.abilities.one or not most:
         return found
     for kind in KINDS:
-        resources = [resource.name for resource in connector.resources() if resource.one and resource.kinds[:1] == (kind,)]
-        if resources:
-            _confirm(connection, connector, kind, resources, most, found)
+        asked = [resource for resource in connector.resources() if resource.one and resource.kinds[:1] == (kind,)]
+        if asked:
+            stays = _confirm(connection, connector, kind, [resource.name for resource in asked], most, found)
+            _keep(connection, source, kind, stays)
+            for other in {other for resource in asked for other in resource.kinds[1:]}:
+                _keep(connection, source, other, stays, stated=True)
     return found
 
 
-def _confirm(connection: Connection, connector: Connector, kind: str, resources: list[str], most: int, found: Confirmed) -> None:
+def _confirm(connection: Connection, connector: Connector, kind: str, resources: list[str], most: int, found: Confirmed) -> list[str]:
+    """The ids of those who stay."""
     missing = (planned.c.kind == kind, planned.c.action == Action.DEACTIVATE.value, planned.c.missing.is_(True))
     with connection.begin():
         count = connection.execute(select(func.count()).select_from(planned).where(*missing)).scalar_one()
         drawn = connection.execute(select(planned.c.record_id).where(*missing).order_by(func.random()).limit(most)).scalars().all()
     if not drawn:
-        return
+        return []
     answers, fell_silent = _answers(connector, resources, list(drawn))
     there = [record_id for record_id, answer in answers.items() if answer is Presence.FOUND]
     untold = [record_id for record_id, answer in answers.items() if answer is Presence.CANNOT_TELL]
     if len(untold) == len(drawn) and not fell_silent:
         # A source that never tells can not be asked: then the complete list has to do, or nobody would ever leave.
         log.warning("missing records could not be asked for", kind=kind, count=len(untold))
-        return
+        return []
     found.present[kind], found.untold[kind] = len(there), len(untold)
     if (there or untold) and count > len(drawn):
         found.unasked[kind] = count - len(drawn)
-    stays = there + untold
+    return there + untold
+
+
+def _keep(connection: Connection, source: str, kind: str, ids: list[str], *, stated: bool = False) -> None:
+    """Take missing records out of the plan: those with the ids or, with `stated`, those that the documents with the ids state."""
+    held = ROSTER[kind].c
     with connection.begin():
-        for start in range(0, len(stays), 500):
-            connection.execute(delete(planned).where(planned.c.kind == kind, planned.c.record_id.in_(stays[start : start + 500])))
+        for start in range(0, len(ids), 500):
+            some = ids[start : start + 500]
+            chosen = planned.c.record_id.in_(select(held.id).where(held.source == source, held.document_id.in_(some)) if stated else some)
+            connection.execute(delete(planned).where(planned.c.kind == kind, planned.c.missing.is_(True), chosen))
 
 
 def _answers(connector: Connector, resources: list[str], drawn: list[str]) -> tuple[dict[str, Presence], bool]:

@@ -246,7 +246,7 @@ def _pull(work: _Work) -> Staged:
         quality.look_over(connection, staged)
         planning.draw_up(connection, order.source, staged)
         work.tell(Step("confirming"))
-        confirmed = confirm.confirm(connection, connector, order.limits.confirm)
+        confirmed = confirm.confirm(connection, order.source, connector, order.limits.confirm)
         report.requests, report.bytes = work.context.traffic.requests, work.context.traffic.bytes
     finally:
         connector.close()

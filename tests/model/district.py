@@ -3,6 +3,7 @@ everything that anybody could see must be the same on both sides."""
 
 import datetime as times
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -219,9 +220,11 @@ class District:
 
     def _compare(self, report: RunReport, outcome: Outcome, said: Said) -> None:
         """The report of a pull against what the oracle says of it."""
-        waits = {(PLURAL[change.kind], change.action, rule) for change, rule in outcome.held.values()}
-        told = {(part.kind, part.action, part.rule) for part in report.held}
-        assert {part[:2] for part in told} == {part[:2] for part in waits} and told >= waits, f"held {told}, should be {waits}"
+        waits = Counter((PLURAL[change.kind], change.action, rule) for change, rule in outcome.held.values())
+        told: Counter[tuple[str, str, str]] = Counter()
+        for part in report.held:
+            told[part.kind, part.action, part.rule] += part.count
+        assert told == waits, f"held {told}, should be {waits}"
         if report.state != State.PLANNED:
             assert report.state == (State.HELD if outcome.held else State.APPLIED)
         for kind in KINDS:

@@ -15,6 +15,7 @@ KINDS = ("org", "section", "user", "enrollment")
 SCHOOL = {"section": "school_id", "enrollment": "school_id"}
 # What may not be without the other: (kind, the field that names the other, the other's kind).
 LEANS_ON = (("section", "school_id", "org"), ("enrollment", "section_id", "section"), ("enrollment", "user_id", "user"))
+OUT_OF_DATE = -1
 CREATE, UPDATE, REACTIVATE, DEACTIVATE, REKEY = "create", "update", "reactivate", "deactivate", "rekey"
 
 
@@ -67,6 +68,7 @@ class Run:
     held: dict[Key, tuple[Change, str]] = field(default_factory=dict)
     applied: list[Change] = field(default_factory=list)
     before: dict[Key, Row | None] = field(default_factory=dict)
+    settles: int | None = None
     settled_by: int | None = None
 
 
@@ -126,31 +128,31 @@ class Oracle:
             for record_id, waiting in self.waiting.items():
                 if record_id not in came["enrollment"] and waiting.document not in came["section"]:
                     came["enrollment"][record_id] = waiting
-        aside = self._of_nobody(came, whole)
+        aside = self._of_nobody(came, unclear, whole)
         for record_id in aside:
             del came["enrollment"][record_id]
         plan = self._wanted(came, unclear, whole, said)
-        plan, stayed = _looked_for(plan, answer, [kind for kind in KINDS if stating[kind] == RESOURCE[kind]])
-        plan = self._same_people(plan)
+        plan, stayed = self._looked_for(plan, answer, [kind for kind in KINDS if stating[kind] == RESOURCE[kind]])
+        plan, alike = self._same_people(plan)
         seen = {kind: len(came[kind]) for kind in KINDS}
-        held = self._held(plan, came, seen, said, now)
+        held = self._held(plan, alike, came, seen, said, now)
         unchanged = {kind: sum(self._is_as(came[kind][record_id]) for record_id in came[kind]) for kind in KINDS}
         said_gone = {kind: sum(statement.gone for statement in came[kind].values()) for kind in KINDS}
-        self._aside = aside
+        self._aside, self._came = aside, {(kind, record_id) for kind in KINDS for record_id in came[kind]}
         return Outcome([change for change in plan if change.key not in held], held, seen, said_gone, unchanged, stayed)
 
     def _is_as(self, statement: Statement) -> bool:
         row = self.rows.get((statement.kind, statement.id))
         return row is not None and row.active and not statement.gone and row.fields == statement.fields
 
-    def _of_nobody(self, came: dict[str, dict[str, Statement]], whole: set[str]) -> dict[str, Statement]:
+    def _of_nobody(self, came: dict[str, dict[str, Statement]], unclear: set[Key], whole: set[str]) -> dict[str, Statement]:
         """The enrollments, not among the active ones yet, whose section or user nobody knows."""
 
         def known(kind: str, record_id: str) -> bool:
             statement, row = came[kind].get(record_id), self.rows.get((kind, record_id))
             if statement is not None:
                 return not statement.gone
-            return kind not in whole and row is not None and row.active
+            return row is not None and row.active and (kind not in whole or (kind, record_id) in unclear)
 
         enrollments = self.active("enrollment")
         return {
@@ -180,8 +182,29 @@ class Oracle:
                     plan.append(Change(kind, record_id, DEACTIVATE, missing=kind in whole, seen_run=row.changed_run))
         return plan
 
-    def _same_people(self, plan: list[Change]) -> list[Change]:
-        """Who goes and comes under another id with the same student number, and nobody else with it, is the same person."""
+    def _looked_for(
+        self, plan: list[Change], answer: Callable[[str, str], Presence], asked: list[str]
+    ) -> tuple[list[Change], dict[str, int]]:
+        """Who is missing and answers stays, with all that their document stated; who is not to be told stays too, unless the source
+        never tells."""
+        stayed: dict[str, int] = {}
+        for kind in asked:
+            missing = [change for change in plan if change.kind == kind and change.missing]
+            answers = {change.id: answer(kind, change.id) for change in missing}
+            if not missing or all(found is Presence.CANNOT_TELL for found in answers.values()):
+                continue
+            stayed[kind] = sum(found is Presence.FOUND for found in answers.values())
+            stays = {(kind, record_id) for record_id, found in answers.items() if found is not Presence.GONE}
+            plan = [
+                change
+                for change in plan
+                if not (change.missing and (change.key in stays or ("section", self.rows[change.key].document) in stays))
+            ]
+        return plan, stayed
+
+    def _same_people(self, plan: list[Change]) -> tuple[list[Change], set[Key]]:
+        """Who goes and comes under another id with the same student number, and nobody else with it, is the same person. Where there is
+        more than one, all of them are in doubt."""
         going = [change for change in plan if change.kind == "user" and change.action == DEACTIVATE]
         coming = [change for change in plan if change.kind == "user" and change.action == CREATE]
         pairs = []
@@ -197,11 +220,12 @@ class Oracle:
         ]
         gone = {change.key for pair in plain for change in pair}
         rekeyed = [replace(new, action=REKEY, old_id=old.id, seen_run=old.seen_run) for old, new in plain]
-        return [change for change in plan if change.key not in gone] + rekeyed
+        alike = {change.key for pair in pairs for change in pair} - gone
+        return [change for change in plan if change.key not in gone] + rekeyed, alike
 
     # ── what waits for a person ──────────────────────────────────────────────────────────────────────────
 
-    def _held(self, plan: list[Change], came: dict[str, dict[str, Statement]], seen: dict[str, int], said: Said, now: datetime) -> dict:
+    def _held(self, plan: list[Change], alike: set[Key], came: dict[str, dict[str, Statement]], seen: dict[str, int], said: Said, now: datetime) -> dict:
         held: dict[Key, tuple[Change, str]] = {}
 
         def hold(rule: str, changes: list[Change]) -> None:
@@ -214,6 +238,7 @@ class Oracle:
         for change in plan:
             if self._undone(change):
                 hold("undone", [change])
+        hold("same-person", [change for change in plan if change.key in alike])
         if held:
             for kind, names, other in LEANS_ON:
                 comes = {key[1] for key, (change, _) in held.items() if key[0] == other and change.action in (CREATE, REACTIVATE, REKEY)}
@@ -322,10 +347,17 @@ class Oracle:
         self.waiting = dict(self._aside)
         if said.cursor is not None or not said.incremental:
             self.cursor = said.cursor
-        if not said.incremental:
-            for older, run in self.runs.items():
-                if older < number and run.state == "held":
-                    run.state, run.held = "rejected", {}
+        for older, run in self.runs.items():
+            if older < number and run.state == "held":
+                self._supersede(run, everything=not said.incremental)
+
+    def _supersede(self, run: Run, *, everything: bool) -> None:
+        """What came again is out of date in an older hold; a hold in which nothing else is left is dropped."""
+        run.held = {
+            key: (replace(change, seen_run=OUT_OF_DATE) if key in self._came else change, rule) for key, (change, rule) in run.held.items()
+        }
+        if everything or all(change.seen_run == OUT_OF_DATE for change, _ in run.held.values()):
+            run.state, run.held = "rejected", {}
 
     def _apply(self, number: int, run: Run) -> None:
         self.runs[number] = run
@@ -361,9 +393,15 @@ class Oracle:
         return change.old_id is None or change.key not in self.rows
 
     def conflicts(self, number: int) -> set[Key]:
-        """The records of a run that later runs changed."""
+        """The records of a run that later runs changed, those left out that were undone, and those that undid them."""
         mine = {change.key for change in self.runs[number].applied}
-        return {change.key for later, run in self.runs.items() if later > number for change in run.applied if change.key in mine}
+        return {
+            change.key
+            for later, run in self.runs.items()
+            if later > number and run.state != "undone" and not (run.trigger == "undo" and (run.settles or 0) >= number)
+            for change in run.applied
+            if change.key in mine
+        }
 
     def undo(self, number: int, by: int, now: datetime) -> int:
         """Take a run back: each record is again what it was before, and what was created leaves. Gives back how many could not be."""
@@ -373,8 +411,11 @@ class Oracle:
             backwards = None if row is None else _backwards(change, row, before)
             if backwards is not None:
                 back.append(backwards)
-        self._apply(by, Run("applied", now, "undo", applied=back))
+        self._apply(by, Run("applied", now, "undo", applied=back, settles=number))
         run.state, run.held, run.settled_by = "undone", {}, by
+        if run.trigger == "undo" and run.settles is not None:
+            again = self.runs[run.settles]
+            again.state, again.settled_by = "applied", None
         return len(run.applied) - len(back)
 
 
@@ -415,21 +456,12 @@ def _settled(said: Said) -> tuple[dict[str, dict[str, Statement]], set[Key]]:
         elif said.incremental:
             came[kind][record_id] = told[-1]
         else:
-            unclear |= {(kind, record_id), ("section", told[0].document or "") if told[0].document else (kind, record_id)}
+            unclear.add(("section", told[0].document) if told[0].document else (kind, record_id))
+    # Of a section that came in two versions nobody can tell the people.
+    came["enrollment"] = {
+        record_id: statement for record_id, statement in came["enrollment"].items() if ("section", statement.document) not in unclear
+    }
     return came, unclear
-
-
-def _looked_for(plan: list[Change], answer: Callable[[str, str], Presence], asked: list[str]) -> tuple[list[Change], dict[str, int]]:
-    """Who is missing and answers stays; who is not to be told stays too, unless the source never tells."""
-    stayed: dict[str, int] = {}
-    for kind in asked:
-        missing = [change for change in plan if change.kind == kind and change.missing]
-        answers = {change.id: answer(kind, change.id) for change in missing}
-        if not missing or all(found is Presence.CANNOT_TELL for found in answers.values()):
-            continue
-        stayed[kind] = sum(found is Presence.FOUND for found in answers.values())
-        plan = [change for change in plan if not (change in missing and answers[change.id] is not Presence.GONE)]
-    return plan, stayed
 
 
 def _home(kind: str, row: Row) -> str | None:

@@ -264,12 +264,12 @@ class CarefulYear(SchoolYear):
     limits = Limits((50, None), 60, (None, 4), (100, 4), 1, rekey=True, hold_all=True)
 
 
-def _profile(examples: int, steps: int) -> settings:
-    return settings(settings.get_profile("ci"), max_examples=examples, stateful_step_count=steps) if PROFILE == "ci" else settings.get_profile("soak")
-
+CI, SOAK = settings.get_profile("ci"), settings.get_profile("soak")
+CHOSEN = SOAK if PROFILE == "soak" else settings(CI, max_examples=10, stateful_step_count=20)
 
 TestSchoolYear = SchoolYear.TestCase
+TestSchoolYear.settings = CHOSEN
 TestStrictYear = StrictYear.TestCase
+TestStrictYear.settings = CHOSEN
 TestCarefulYear = CarefulYear.TestCase
-for _case in (TestSchoolYear, TestStrictYear, TestCarefulYear):
-    _case.settings = _profile(12, 20)
+TestCarefulYear.settings = CHOSEN
