@@ -1,4 +1,7 @@
-"""How long the model test runs: `ci` is the same few hundred steps each time; `soak` (HYPOTHESIS_PROFILE=soak) is other ones each time, and many."""
+"""How long the model test runs: `ci` takes the same few hundred steps each time, `soak` (HYPOTHESIS_PROFILE=soak) many, and others each time.
+
+SOAK_EXAMPLES: how many school years of each sort; SOAK_SHRINK=no: print a failing one as it is.
+"""
 
 import os
 

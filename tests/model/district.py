@@ -4,7 +4,6 @@ everything that anybody could see must be the same on both sides."""
 import datetime as times
 import tempfile
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from syncd.settings.guard import GuardSettings
 from syncd.store import Store, open_store, roster, runs, tables
 from syncd.sync import planning
 from syncd.sync import run as sync
-from tests.model.oracle import KINDS, Change, Limits, Oracle, Outcome, Row
+from tests.model.oracle import KINDS, Limits, Oracle, Outcome, Row
 from tests.model.sis import EPOCH, RESOURCE, InMemory, Key, Killed, Mischief, Said, Sis
 
 SOURCE, NEIGHBOUR = "springfield", "shelbyville"
@@ -292,7 +291,9 @@ class District:
             number: run.state for number, run in self.oracle.runs.items()
         }
         for number, run in self.oracle.runs.items():
-            kept = {(change["kind"], change["id"]): (change["action"], change["rule"]) for change in runs.held_changes_of(self.store, number)}
+            kept = {
+                (change["kind"], change["id"]): (change["action"], change["rule"]) for change in runs.held_changes_of(self.store, number)
+            }
             assert kept == {key: (change.action, rule) for key, (change, rule) in run.held.items()}
 
     def _check_log(self) -> None:
@@ -326,7 +327,9 @@ class District:
         """The roster as of each run is what it was then; before the first there was nothing; the neighbours' is as ever."""
         for number, then in self.snapshots.items():
             for kind in KINDS:
-                assert list(roster.records_as_of(self.store, kind, number, SOURCE, status="all")) == then[kind], f"{kind} as of run {number}"
+                assert list(roster.records_as_of(self.store, kind, number, SOURCE, status="all")) == then[kind], (
+                    f"{kind} as of run {number}"
+                )
         for kind in KINDS:
             assert not list(roster.records_as_of(self.store, kind, 0, SOURCE, status="all"))
         if hasattr(self, "neighbours"):
@@ -350,7 +353,11 @@ def _as_kept(row: Row) -> tuple[Any, ...]:
 
 
 def _differences(held: dict[Key, Any], ours: dict[Key, Any]) -> str:
-    return "; ".join(f"{key}: store {held.get(key)}, oracle {ours.get(key)}" for key in sorted(held.keys() | ours.keys()) if held.get(key) != ours.get(key))
+    return "; ".join(
+        f"{key}: store {held.get(key)}, oracle {ours.get(key)}"
+        for key in sorted(held.keys() | ours.keys())
+        if held.get(key) != ours.get(key)
+    )
 
 
 def _die(_connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""What the store must hold: the rules of the design (section 2) and the limits of docs/configuration.md, said once more, slowly, row by row.
+"""What the store must hold: the rules of the design (section 2) and the limits of docs/configuration.md, said once more, row by row.
 
 It shares no code with syncd/sync: where the two differ, one of them is wrong.
 """
@@ -21,7 +21,7 @@ CREATE, UPDATE, REACTIVATE, DEACTIVATE, REKEY = "create", "update", "reactivate"
 
 @dataclass(frozen=True)
 class Row:
-    """A record of the roster. left: when it was deactivated, None while it is active. document: who stated it, when not its own document."""
+    """A record of the roster. left: when it was deactivated, None while it is active. document: what stated it, if not its own."""
 
     fields: Fields
     created_run: int
@@ -74,7 +74,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Limits:
-    """A regime. percent, count: of deactivations, of a school's deactivations (percent only), of creations, of updates; None is no limit."""
+    """A regime. (percent, count) of deactivations, creations, updates, where None is no limit; percent of a school's deactivations."""
 
     deactivations: tuple[float | None, int | None]
     per_school: float
@@ -225,7 +225,9 @@ class Oracle:
 
     # ── what waits for a person ──────────────────────────────────────────────────────────────────────────
 
-    def _held(self, plan: list[Change], alike: set[Key], came: dict[str, dict[str, Statement]], seen: dict[str, int], said: Said, now: datetime) -> dict:
+    def _held(
+        self, plan: list[Change], alike: set[Key], came: dict[str, dict[str, Statement]], seen: dict[str, int], said: Said, now: datetime
+    ) -> dict:
         held: dict[Key, tuple[Change, str]] = {}
 
         def hold(rule: str, changes: list[Change]) -> None:
@@ -242,11 +244,7 @@ class Oracle:
         if held:
             for kind, names, other in LEANS_ON:
                 comes = {key[1] for key, (change, _) in held.items() if key[0] == other and change.action in (CREATE, REACTIVATE, REKEY)}
-                stays = {
-                    change.row_key[1]
-                    for key, (change, _) in held.items()
-                    if key[0] == other and change.action in (DEACTIVATE, REKEY)
-                }
+                stays = {change.row_key[1] for key, (change, _) in held.items() if key[0] == other and change.action in (DEACTIVATE, REKEY)}
                 for change in plan:
                     if change.kind != kind:
                         continue
@@ -258,17 +256,20 @@ class Oracle:
                 hold("hold-all", plan)
         return held
 
-    def _too_much(
-        self, kind: str, plan: list[Change], seen: dict[str, int], said: Said, now: datetime
-    ) -> list[tuple[str, list[Change]]]:
+    def _too_much(self, kind: str, plan: list[Change], seen: dict[str, int], said: Said, now: datetime) -> list[tuple[str, list[Change]]]:
         limits, lately = self.limits, now - timedelta(hours=24)
-        mine = {action: [change for change in plan if change.kind == kind and change.action == action] for action in
-                (CREATE, UPDATE, REACTIVATE, DEACTIVATE, REKEY)}
+        mine = {
+            action: [change for change in plan if change.kind == kind and change.action == action]
+            for action in (CREATE, UPDATE, REACTIVATE, DEACTIVATE, REKEY)
+        }
         active, found = self.active(kind), []
         floor = limits.floor * (10 if kind == "enrollment" else 1)
         going = mine[DEACTIVATE]
-        went = [row for key, row in self.rows.items() if key[0] == kind and row.left is not None and row.left >= lately
-                and self.runs[row.changed_run].trigger == "manual"]
+        went = [
+            row
+            for key, row in self.rows.items()
+            if key[0] == kind and row.left is not None and row.left >= lately and self.runs[row.changed_run].trigger == "manual"
+        ]
         if going:
             nobody_comes = not mine[CREATE] and not mine[REACTIVATE] and not mine[REKEY]
             if (not said.incremental and not seen[kind]) or (len(going) == len(active) and nobody_comes):
@@ -285,8 +286,10 @@ class Oracle:
         if mine[UPDATE]:
             done = {
                 change.id
-                for number, run in self.runs.items() if self._lately(number, lately)
-                for change in run.applied if change.kind == kind and change.action == UPDATE
+                for number, run in self.runs.items()
+                if self._lately(number, lately)
+                for change in run.applied
+                if change.kind == kind and change.action == UPDATE
             }
             if not allowed(limits.updates, len(mine[UPDATE]) + len(done), len(active), floor * 2):
                 found.append(("max_updates", mine[UPDATE]))
@@ -323,11 +326,14 @@ class Oracle:
 
     def _undone(self, change: Change) -> bool:
         """Whether a person took just this back, and nothing happened to the record since."""
-        for number, run in self.runs.items():
-            if run.state != "undone":
+        for run in self.runs.values():
+            if run.state != "undone" or run.trigger == "undo":
                 continue
             later = any(
-                change.key == other.key for after, other_run in self.runs.items() if after > (run.settled_by or 0) for other in other_run.applied
+                change.key == other.key
+                for after, other_run in self.runs.items()
+                if after > (run.settled_by or 0)
+                for other in other_run.applied
             )
             for done in run.applied:
                 if done.key != change.key or later:

@@ -129,7 +129,11 @@ class Sis:
 
     def resources(self) -> tuple[Resource, ...]:
         if self.nested:
-            return Resource("orgs", ("org",), True), Resource("sections", ("section", "enrollment"), True), Resource("users", ("user",), True)
+            return (
+                Resource("orgs", ("org",), True),
+                Resource("sections", ("section", "enrollment"), True),
+                Resource("users", ("user",), True),
+            )
         return tuple(Resource(resource, (kind,), True) for kind, resource in RESOURCE.items())
 
 
@@ -184,7 +188,9 @@ class InMemory(Connector):
         for place, key in enumerate(feed):
             latest[key] = place
         for resource in self.resources():
-            changed = [key for key in sorted(latest, key=lambda key: latest[key]) if key[0] == resource.name and key not in self.mischief.hides]
+            changed = [
+                key for key in sorted(latest, key=lambda key: latest[key]) if key[0] == resource.name and key not in self.mischief.hides
+            ]
             given = [self._change(key) for key in changed]
             for start in range(0, len(given), PAGE):
                 yield self._page(resource.name, given[start : start + PAGE])

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from syncd.report import Mode, State
 from tests.model.district import OPEN, STRICT, District
 from tests.model.oracle import Limits
-from tests.model.sis import RESOURCE, Mischief
+from tests.model.sis import Mischief
 
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "ci")
 NAMES = ("Ada", "Grace", "Zoë", "Nuño")
@@ -265,7 +265,7 @@ class CarefulYear(SchoolYear):
 
 
 CI, SOAK = settings.get_profile("ci"), settings.get_profile("soak")
-CHOSEN = SOAK if PROFILE == "soak" else settings(CI, max_examples=10, stateful_step_count=20)
+CHOSEN = SOAK if PROFILE == "soak" else settings(CI, max_examples=8, stateful_step_count=20)
 
 TestSchoolYear = SchoolYear.TestCase
 TestSchoolYear.settings = CHOSEN
