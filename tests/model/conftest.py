@@ -1,4 +1,4 @@
-"""How long the model test runs: `ci` takes the same few hundred steps each time, `soak` (HYPOTHESIS_PROFILE=soak) many, and others each time.
+"""How long the model test runs: `ci` takes the same few hundred steps each time; `soak` (HYPOTHESIS_PROFILE=soak) others, and many.
 
 SOAK_EXAMPLES: how many school years of each sort; SOAK_SHRINK=no: print a failing one as it is.
 """

@@ -74,6 +74,7 @@ class District:
         self.snapshots: dict[int, dict[str, Any]] = {}
         # What may be gone though the source has it: a person wanted it so, or the source denied it in the list and did not answer for it.
         self.excused: set[Key] = set()
+        self.faithful = False
         self.steady: set[Key] = set()
 
     def _open(self) -> Store:
@@ -123,6 +124,7 @@ class District:
             self._compare(report, outcome, said)
             self._excuse(outcome, mischief)
             self.oracle.apply_pull(report.run, outcome, said, Clock.moment)
+            self._compare_with_source(outcome, said, mischief)
         self.check()
         return report
 
@@ -244,11 +246,20 @@ class District:
                 came = counts.created + counts.updated + counts.reactivated + counts.unchanged
                 assert counts.seen == came + len(kept) - kept.count("deactivate") + outcome.said_gone[kind]
 
+    def _compare_with_source(self, outcome: Outcome, said: Said, mischief: Mischief) -> None:
+        """After a full pull the roster is the source, and after a pull of changes, too, if it was before: unless the source said what is
+        not so, something waits, or a person acted."""
+        honest = mischief in (Mischief(), Mischief(forgets=True), Mischief(repeats=mischief.repeats))
+        followed = self.faithful or not said.incremental
+        self.faithful = honest and followed and not outcome.held and not self.oracle.waiting
+        assert not self.faithful or self.equal()
+
     def _excuse(self, outcome: Outcome, mischief: Mischief) -> None:
         if mischief.mute:
             self.excused |= {change.key for change in outcome.applied if change.action == "deactivate"}
 
     def _excused_by_person(self, changes: Any) -> None:
+        self.faithful = False
         self.excused |= {key for change in changes for key in (change.key, change.row_key)}
 
     def truth(self) -> dict[Key, dict[str, Any]]:

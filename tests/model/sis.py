@@ -35,10 +35,11 @@ class Killed(BaseException):
 class Mischief:
     """What goes wrong in one pull.
 
-    breaks_at: before that page, `breaks_how`: the source fails, or our process is killed, or asked to stop. hides: documents that are left
-    out of the lists and of the changes. mute: the source answers no question by id. refuses: a resource of which nothing comes, and it is
-    said so. cuts: one that ends after its first page without a word. empties: one that comes empty as if all were well. forgets: changes can
-    not be told. repeats: how many earlier changes come again. stale: documents that come as they were before; doubles: that come both ways.
+    breaks_at: before that page, `breaks_how`: the source fails, or our process is killed, or asked to stop. hides: documents that are
+    left out of the lists and of the changes. mute: the source answers no question by id. refuses: a resource of which nothing comes, and
+    it is said so. cuts: one that ends after its first page without a word. empties: one that comes empty as if all were well. forgets:
+    changes can not be told. repeats: how many earlier changes come again. stale: documents that come as they were before; doubles: that
+    come both ways.
     """
 
     breaks_at: int | None = None
