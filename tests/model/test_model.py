@@ -204,8 +204,8 @@ class SchoolYear(RuleBasedStateMachine):
             "breaks": st.builds(Mischief, breaks_at=st.integers(1, 6), breaks_how=st.sampled_from(["fails", "stopped", "killed"])),
             "hides": st.builds(Mischief, hides=some),
             "hides and is mute": st.builds(Mischief, hides=some, mute=st.just(True)),
-            "refuses": st.builds(Mischief, refuses=resource),
-            "cuts": st.builds(Mischief, cuts=resource),
+            "refuses": st.builds(Mischief, refuses=resource, mute=st.booleans()),
+            "cuts": st.builds(Mischief, cuts=resource, mute=st.booleans()),
             "empties": st.builds(Mischief, empties=resource, mute=st.booleans()),
             "forgets": st.builds(Mischief, forgets=st.just(True)),
             "repeats": st.builds(Mischief, repeats=st.integers(1, 10)),
@@ -214,6 +214,22 @@ class SchoolYear(RuleBasedStateMachine):
             "all sorts": st.builds(Mischief, hides=some, stale=some, doubles=some, refuses=st.none() | resource, repeats=st.integers(0, 5)),
         }
         self.district.pull(mode, data.draw(st.sampled_from(sorted(one)).flatmap(lambda name: one[name]), "mischief"))
+
+    @rule(data=st.data())
+    def a_pull_that_is_not_whole(self, data: st.DataObject) -> None:
+        """And nobody can be asked for: still nobody goes."""
+        resource = data.draw(st.sampled_from([resource.name for resource in self.sis.resources()]), "resource")
+        self.district.pull(mischief=data.draw(st.sampled_from([Mischief(refuses=resource, mute=True), Mischief(cuts=resource, mute=True)])))
+
+    @precondition(lambda self: self._runs("held"))
+    @rule(data=st.data(), name=st.sampled_from(NAMES))
+    def a_late_answer(self, data: st.DataObject, name: str) -> None:
+        """Somebody approves what was held before everybody changed."""
+        run = data.draw(st.sampled_from(self._runs("held")), "run")
+        self.everybody_is_renamed(name)
+        self.district.pull(Mode.INCREMENTAL)
+        if run in self._runs("held"):
+            self.district.approve(run)
 
     @rule(mode=modes, at=st.sampled_from(["apply", "commit"]))
     def a_run_dies(self, mode: Mode, at: str) -> None:
