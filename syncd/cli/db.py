@@ -96,6 +96,7 @@ WHAT = {
     "changes": "changes' old and new values",
     "parts": "statements about these users",
     "waiting": "waiting enrollments of these users",
+    "links": "links of these users with other sources",
     "held": "held changes",
     "quarantine": "quarantine rows",
     "log": "log lines",

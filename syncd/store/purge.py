@@ -26,6 +26,7 @@ from syncd.store.tables import (
     ROSTER,
     changes,
     held_changes,
+    links,
     purged,
     purged_as_it_stands,
     purges,
@@ -240,6 +241,7 @@ class _Purge:
         counts["changes"] = sum(self._silence(kind) for kind in PERSONAL) + self._silence_old()
         counts["parts"] = self._parts()
         counts["waiting"] = self._waiting()
+        counts["links"] = self._links()
         counts["held"] = sum(self._held(kind) for kind in PERSONAL) + self._held_long()
         counts["quarantine"] = self._quarantine()
         counts["log"] = self._log()
@@ -339,6 +341,13 @@ class _Purge:
     def _waiting(self) -> int:
         theirs = func.json_extract(waiting.c.record, "$.user_id").in_(self._people())
         return self._run(delete(waiting).where(waiting.c.source == self._source, theirs))
+
+    def _links(self) -> int:
+        """Who a person was elsewhere, and who decided that."""
+        link = links.c
+        here = and_(link.source == self._source, link.user_id.in_(self._people()))
+        there = and_(link.other_source == self._source, link.other_id.in_(self._people()))
+        return self._run(delete(links).where(or_(here, there)))
 
     def _held(self, kind: str) -> int:
         """What is held of the records keeps its id, and counts as out of date (`sync/hold.py`): an approval leaves it out and says so."""

@@ -198,20 +198,18 @@ def history(store: Store, kind: str, record_id: str, source: str | None = None) 
         query = query.where(changes.c.source == source)
     found: list[Change] = []
     with store.read() as connection:
-        looked: set[tuple[str | None, str]] = set()
-        ids: list[tuple[str | None, str]] = [(None, record_id)]
+        ids: list[tuple[str | None, str, int | None]] = [(None, record_id, None)]
         while ids:
-            of_source, wanted = ids.pop()
-            looked.add((of_source, wanted))
+            of_source, wanted, before = ids.pop()
             mine = query.where(changes.c.record_id == wanted)
             if of_source is not None:
-                mine = mine.where(changes.c.source == of_source)
+                # What came under the earlier id later is about somebody else.
+                mine = mine.where(changes.c.source == of_source, changes.c.run < before)
             for row in connection.execute(mine):
                 fields = row.fields or {}
                 found.append(Change(row.source, row.run, row.kind, row.record_id, row.action, fields, row.started_at, row.purged_at))
-                earlier = (row.source, row.fields["id"][0]) if row.action == "rekey" else None
-                if earlier is not None and earlier not in looked:
-                    ids.append(earlier)
+                if row.action == "rekey":
+                    ids.append((row.source, fields["id"][0], row.run))
     return sorted(found, key=lambda change: (change.source, change.run))
 
 

@@ -49,7 +49,7 @@ def another_person(old: Any, new: Any) -> ColumnElement[bool]:
     """Whether two users' columns plainly tell two people: both names differ, and no birth date or state id that says otherwise."""
 
     def unlike(name: str) -> ColumnElement[bool]:
-        return func.coalesce(func.lower(old[name]) != func.lower(new[name]), literal(False))
+        return func.coalesce(func.folded(old[name]) != func.folded(new[name]), literal(False))
 
     same = or_(old.birth_date == new.birth_date, old.state_id == new.state_id)
     return and_(unlike("given_name"), unlike("family_name"), ~func.coalesce(same, literal(False)))

@@ -238,6 +238,11 @@ def test_who_could_be_one_of_several_waits_until_a_person_pairs_them(source: Syn
     assert source.differences() == []
     history = runs.history(source.store, "user", two, "springfield")
     assert [(change.record_id, change.action) for change in history] == [(old, "create"), (two, "rekey")]
+    inner = next(user.id for user in source.sandbox.district.users.values() if old in (user.id, user.clever_id))
+    somebody = {"family_name": "Lindqvist", "given_name": "Per", "birth_date": "2013-08-09", "number": "900009", "email": None}
+    source.sandbox.put("users", id=inner, **somebody)
+    assert source.sync().counts["users"].created == 1
+    assert runs.history(source.store, "user", two, "springfield") == history, "the old id is another child's now"
 
 
 def test_a_number_that_went_to_another_child_makes_no_rekey(source: Synced) -> None:

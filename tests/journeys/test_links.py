@@ -6,6 +6,7 @@ import pwd
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from syncd.sandbox import District, Sandbox, running
 from syncd.sandbox.district import User, clever_id_of, facets
 from syncd.settings.guard import GuardSettings
 from syncd.store import links as kept
+from syncd.store import purge
 from syncd.sync import alike
 from tests.journeys.synced import Synced
 
@@ -291,3 +293,16 @@ def test_a_word_for_the_people_that_no_other_source_has_is_told(decided: Any) ->
     _, _, syncd = decided
     told = syncd("check").splitlines()
     assert ["linked with nobody" in line and '"springfeild"' in line for line in told[1:]] == [False, False, True]
+
+
+def test_a_person_who_is_forgotten_is_linked_with_nobody(districts: Callable[..., Both]) -> None:
+    both = districts()
+    both.clever.sync()
+    both.sis.sync()
+    mine, other = ids(students(both.sis.sandbox)[0])
+    assert (mine, other) in both.links()
+    now = datetime.now(UTC)
+    proof = purge.forget(both.sis.store, "sis", other, now, account="operator", force=True, dry_run=True)
+    assert proof.sources[0].counts["links"] == 1 and (mine, other) in both.links()
+    purge.forget(both.sis.store, "sis", other, now, account="operator", force=True)
+    assert other not in {theirs for _, theirs in both.links()}

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from syncd.sandbox import District, running
-from syncd.store.tables import metadata
+from syncd.store.tables import metadata, sources
 from tests.journeys.commands import Commands
 from tests.journeys.synced import Synced
 
@@ -20,7 +20,7 @@ def tables(source: Synced) -> dict[str, Any]:
             for table in metadata.sorted_tables
             if table.name not in ("runs", "run_log")
         }
-    found["sources"] = [(name, cursor) for name, _epoch, cursor in found["sources"]]
+        found["sources"] = [(row.name, row.cursor, row.linked_run) for row in connection.execute(sources.select())]
     return found
 
 
