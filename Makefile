@@ -23,8 +23,9 @@ demo: setup  ## run a pretend district, sync it with the daemon, live two school
 test: setup lint  ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
-soak: setup  ## kill runs everywhere, for SOAK_MINUTES (10) beside each point once
+soak: setup  ## kill runs everywhere, for SOAK_MINUTES (10) beside each point once, then live random school years
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -m soak -s
+	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest tests/model tests/sync/test_compare.py tests/sync/test_link.py
 
 lint: setup  ## style, types, import rules, unsafe code
 	$(BIN)/ruff check .
