@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SOAK_MINUTES ?= 10
+# What meets a store is tried on both.
+ON_BOTH_STORES := tests/journeys tests/model tests/store tests/sync tests/test_schema.py
 
 .PHONY: help setup demo test soak lint fix audit clean
 
@@ -20,8 +22,9 @@ setup: .venv/ready  ## make .venv with the syncd command in it (nothing to do wh
 demo: setup  ## run a pretend district, sync it with the daemon, live two school days (about a minute)
 	@$(BIN)/syncd demo --dir demo
 
-test: setup lint  ## all tests
+test: setup lint  ## all tests, on SQLite and, where a store is met, on PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --store postgresql $(ON_BOTH_STORES)
 
 soak: setup  ## kill runs everywhere, for SOAK_MINUTES (10) beside each point once, then live random school years
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -m soak -s

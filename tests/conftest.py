@@ -3,14 +3,43 @@
 import io
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from syncd.observe import logs
 from syncd.sandbox.names import FAMILY
+from tests import stores
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--store", choices=("sqlite", "postgresql"), default="sqlite", help="where the rosters of the journeys are kept")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    stores.chosen = config.getoption("--store")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On PostgreSQL, leave out what is about the SQLite file: that was tried on SQLite."""
+    if stores.chosen != "sqlite":
+        kept = [item for item in items if item.get_closest_marker("file") is None]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
+
+
+def pytest_unconfigure() -> None:
+    stores.stop()
+
 
 # The sandbox's people all have such addresses, and its keys are these.
 _PERSONAL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.(?:example|org|com|net)|TEST_TOKEN|sandbox-secret|Canaryname|canary-secret")
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a store in a database keeps beside it stays in the test's folder."""
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
 
 
 @pytest.fixture(autouse=True)

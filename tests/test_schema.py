@@ -7,9 +7,10 @@ from alembic.runtime.migration import MigrationContext
 
 from syncd.store import open_store
 from syncd.store.tables import metadata
+from tests import stores
 
 
 def test_migrations_and_tables_agree(tmp_path: Path) -> None:
-    store = open_store(f"sqlite:///{tmp_path}/roster.db")
+    store = open_store(stores.url(tmp_path))
     with store.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []

@@ -8,9 +8,12 @@ from rich.table import Table
 from rich.text import Text
 
 from syncd.cli.app import Json, app, console, notes, print_json, settings, store
-from syncd.errors import StoreError
-from syncd.store import engine, migrations, open_store
+from syncd.errors import ConfigError, StoreError
+from syncd.secret import MissingSecret, Secret
+from syncd.settings.file import signed_in
+from syncd.store import migrations, open_store
 from syncd.store import purge as purging
+from syncd.store.move import move
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would go, and remove nothing.")]
 
@@ -24,15 +27,14 @@ def status(json: Json = False) -> None:
     opened = store()
     with opened.read() as connection:
         found = {
-            "path": str(opened.path),
-            "bytes": opened.path.stat().st_size,
+            **opened.where(),
             "schema": migrations.current(connection),
             "newest": migrations.newest(),
         }
     if json:
         print_json(found)
     else:
-        console.print(f"{found['path']}: {opened.path.stat().st_size / 1e6:.1f} MB, schema {found['schema']}", markup=False)
+        console.print(f"{found['place']}: {found['bytes'] / 1e6:.1f} MB, schema {found['schema']}", markup=False)
 
 
 @group.command()
@@ -45,7 +47,7 @@ def upgrade() -> None:
 @group.command()
 def check() -> None:
     """Check that the store's file is sound."""
-    problems = engine.check(store())
+    problems = store().check()
     if problems:
         raise StoreError(f"the store is damaged ({len(problems)} faults).", advice="Restore the last backup, or sync anew.")
     console.print("The store is sound.")
@@ -127,3 +129,25 @@ def _tell(proof: purging.Proof, json: bool) -> None:
         notes.print(f"{told}: another program reads it, or there is too little room. Purge again later.", soft_wrap=True)
     if proof.busy or proof.wiped is False:
         raise typer.Exit(1)
+
+
+@group.command()
+def migrate(
+    to: Annotated[str, typer.Option("--to", help="The new store's URL, as in postgresql+psycopg://syncd@localhost/roster")],
+    password: Annotated[str | None, typer.Option(help="The environment variable that has the password of the new store's user.")] = None,
+    json: Json = False,
+) -> None:
+    """Copy the store into another, empty database, and compare each row. Then put the new URL into the configuration."""
+    if "@" in to and ":" in to.split("://")[-1].split("@")[0]:
+        raise ConfigError("a password may not stand on the command line: name the variable that has it with --password NAME.")
+    secret = Secret(env=password) if password else None
+    try:
+        target = open_store(signed_in(to, secret))
+    except MissingSecret as problem:
+        raise ConfigError(f"--password: {problem}") from None
+    moved = move(store(), target)
+    if json:
+        print_json({"moved": moved})
+        return
+    console.print(f"Moved {sum(moved.values()):,} rows of {len(moved)} tables into {target.name}; each was compared.", markup=False)
+    console.print(f'Now write it into the configuration: [store] url = "{to}"', markup=False, soft_wrap=True)

@@ -14,7 +14,6 @@ from syncd.daemon.scheduler import Scheduler
 from syncd.errors import ConfigError
 from syncd.settings.file import Settings, load
 from syncd.store import Store, open_store
-from syncd.store.engine import refuse_damaged
 from syncd.store.lease import serve_alone
 
 log = structlog.get_logger()
@@ -33,7 +32,7 @@ def serve(path: Path, settings: Settings) -> None:
     """
     store = open_store(settings.store_url)
     with serve_alone(store):
-        refuse_damaged(store)
+        store.refuse_damaged()
         _serve(path, settings, store)
 
 

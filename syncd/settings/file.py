@@ -9,9 +9,10 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from sqlalchemy import make_url
 
 from syncd.errors import ConfigError
-from syncd.secret import MissingSecret, Secret, is_open_to_others
+from syncd.secret import HOW, MissingSecret, Secret, is_open_to_others
 from syncd.settings import source as sources
 from syncd.settings.retention import RetentionSettings
 
@@ -20,11 +21,20 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}$")
 
 
 class StoreSettings(BaseModel):
-    """url: where the roster is kept. A relative SQLite path is taken from the configuration file's folder."""
+    """url: where the roster is kept. A relative SQLite path is taken from the configuration file's folder. password: of the PostgreSQL
+    user; it never stands in the url."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     url: str = "sqlite:///roster.db"
+    password: Secret | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _without_password(cls, value: str) -> str:
+        if re.match(r"[\w+]+://[^/@]*:[^/@]+@", value):
+            raise ValueError(f"a password may not stand in it: take it out, and write it as password: {HOW}")
+        return value
 
 
 class LogSettings(BaseModel):
@@ -67,7 +77,7 @@ class Settings:
         self.log_level = file.log.level
         self.sources = found
         self._retention = file.retention
-        self.store_url = _beside(file.store.url, path)
+        self.store_url = signed_in(_beside(file.store.url, path), file.store.password)
 
     def today(self) -> date:
         """The day in the configured time zone."""
@@ -84,6 +94,11 @@ class Settings:
             known = ", ".join(self.sources) or "none yet"
             raise ConfigError(f"{self.path.name} has no source {name!r}; it has: {known}")
         return self.sources[name]
+
+
+def signed_in(url: str, password: Secret | None) -> str:
+    """A store's URL with its password, for opening it only. Raises MissingSecret."""
+    return url if password is None else make_url(url).set(password=password.reveal()).render_as_string(hide_password=False)
 
 
 def _beside(url: str, path: Path) -> str:
@@ -122,7 +137,7 @@ def load(path: Path) -> Settings:
         file = FileSettings.model_validate(table)
     except ValidationError as problem:
         raise ConfigError(*_lines(str(path), "", problem)) from None
-    problems: list[str] = []
+    problems = _missing_secrets(f"{path}: [store]", file.store)
     found: dict[str, sources.Source] = {}
     for name, own in file.sources.items():
         where = f"{path}: [sources.{name}]"
@@ -137,16 +152,16 @@ def load(path: Path) -> Settings:
         except ConfigError as problem:
             problems.append(f"{where} connector: {problem}")
             continue
-        problems += _missing_secrets(where, found[name])
+        problems += _missing_secrets(where, found[name].own)
     if problems:
         raise ConfigError(*problems)
     return Settings(path, file, found)
 
 
-def _missing_secrets(where: str, source: sources.Source) -> list[str]:
+def _missing_secrets(where: str, section: BaseModel) -> list[str]:
     problems = []
-    for key in type(source.own).model_fields:
-        value = getattr(source.own, key)
+    for key in type(section).model_fields:
+        value = getattr(section, key)
         if isinstance(value, Secret):
             try:
                 value.reveal()

@@ -14,12 +14,11 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, exists, func, literal, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from syncd.errors import AlreadyRunning, StoreError
 from syncd.report import State
 from syncd.roster.kinds import KINDS, PLURAL, fields
-from syncd.store import lease, tombstones
+from syncd.store import jsontext, lease, tombstones
 from syncd.store.columns import UtcTime
 from syncd.store.engine import Store
 from syncd.store.tables import (
@@ -37,6 +36,7 @@ from syncd.store.tables import (
     user_parts,
     waiting,
 )
+from syncd.store.upsert import insert
 
 # What of a kind tells of a person. Of a section the title alone: Clever's says whose it is ("Algebra 1 - Krabappel - 3"). Of an enrollment
 # all but whose it was: that is how it is found.
@@ -248,7 +248,7 @@ class _Purge:
         return counts
 
     def _run(self, statement: Any) -> int:
-        return int(self._connection.execute(statement).rowcount)
+        return int(self._connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount)
 
     # ── which records ──
 
@@ -260,9 +260,10 @@ class _Purge:
         return self._into_purged(rows)
 
     def _into_purged(self, rows: Select[Any]) -> int:
-        new = insert(purged).from_select(["source", "kind", "id", "changed_run", "purged_at"], rows)
+        new = insert(self._connection, purged).from_select(["source", "kind", "id", "changed_run", "purged_at"], rows)
         key = [purged.c.source, purged.c.kind, purged.c.id]
-        latest = func.max(purged.c.changed_run, new.excluded.changed_run)
+        later = new.excluded.changed_run
+        latest = case((purged.c.changed_run > later, purged.c.changed_run), else_=later)
         return self._run(new.on_conflict_do_update(index_elements=key, set_={"changed_run": latest, "purged_at": self._at}))
 
     def _note_aged(self, kind: str) -> int:
@@ -275,7 +276,7 @@ class _Purge:
         """A person who got a new id has a history under the old one too, up to the run that gave it."""
         user = and_(changes.c.source == self._source, changes.c.kind == "user")
         known = select(purged.c.id, purged.c.changed_run).where(*self._mine("user")).cte(recursive=True)
-        earlier = select(func.json_extract(changes.c.fields, "$.id[0]"), changes.c.run).join(
+        earlier = select(jsontext.at(changes.c.fields, "id", 0), changes.c.run).join(
             known, and_(changes.c.record_id == known.c.id, changes.c.run <= known.c.changed_run)
         )
         known = known.union(earlier.where(user, changes.c.action == "rekey"))
@@ -326,7 +327,7 @@ class _Purge:
         return self._run(
             update(changes)
             .where(changes.c.source == self._source, changes.c.run.in_(self._runs_before("history_days")))
-            .where(changes.c.purged_at.is_(None), changes.c.fields != _names_only())
+            .where(changes.c.purged_at.is_(None), jsontext.has_values(changes.c.fields, _STAYS))
             .values(fields=_names_only(), purged_at=self._at)
         )
 
@@ -339,7 +340,7 @@ class _Purge:
         return self._run(delete(user_parts).where(part.source == self._source, theirs))
 
     def _waiting(self) -> int:
-        theirs = func.json_extract(waiting.c.record, "$.user_id").in_(self._people())
+        theirs = jsontext.at(waiting.c.record, "user_id").in_(self._people())
         return self._run(delete(waiting).where(waiting.c.source == self._source, theirs))
 
     def _links(self) -> int:
@@ -380,7 +381,4 @@ class _Purge:
 
 def _names_only() -> ColumnElement[Any]:
     """A change's fields without their values, {field: null}; ids and dates stay."""
-    each = func.json_each(changes.c.fields).table_valued("key", "value")
-    kept = case((each.c.key.in_(_STAYS), func.json(each.c.value)), else_=None)
-    names = select(func.json_group_object(each.c.key, kept)).select_from(each).scalar_subquery()
-    return case((changes.c.fields.is_(None), None), else_=names)
+    return case((changes.c.fields.is_(None), None), else_=jsontext.names_only(changes.c.fields, _STAYS))

@@ -62,10 +62,12 @@ def start(connection: Connection, source: str, *, mode: str, trigger: str, at: d
     return int(inserted.inserted_primary_key[0]), epoch
 
 
-def finish(connection: Connection, report: RunReport) -> None:
-    """Write how a run ended; for an applied one, in the transaction that applies it."""
+def finish(connection: Connection, report: RunReport) -> bool:
+    """Write how a run ended; for an applied one, in the transaction that applies it. False, and nothing is written, when the run is known
+    to have ended well: the answer to its commit was lost, and not the commit."""
     values = report.model_dump(exclude={"run", "source", "trigger", "started_at", "settled_by"})
-    connection.execute(update(runs).where(runs.c.id == report.run).values(**values, progress=None))
+    open_still = runs.c.state.in_((State.RUNNING, State.FAILED))
+    return connection.execute(update(runs).where(runs.c.id == report.run, open_still).values(**values, progress=None)).rowcount == 1
 
 
 def cursor(connection: Connection, source: str) -> Any:

@@ -47,7 +47,7 @@ class Tombstones:
 
 def read(store: Store, *, create: bool = False) -> Tombstones:
     """The store's tombstones; with `create`, the file is begun if there is none. Raises StoreError when it can not be read."""
-    path = store.path.with_name(f"{store.path.name}.purged")
+    path = store.beside.with_name(f"{store.beside.name}.purged")
     if not create and not path.exists():
         return Tombstones(path, b"", {})
     try:

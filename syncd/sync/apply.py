@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, li
 
 from syncd.report import RunReport
 from syncd.roster.kinds import KINDS
-from syncd.store import lease, runs
+from syncd.store import jsontext, lease, runs
 from syncd.store.tables import ROSTER, changes, purged, purged_as_it_stands, quarantine, sources, user_parts, waiting
 from syncd.sync import compare, hold, link
 from syncd.sync.plan import Action
@@ -140,7 +140,7 @@ def _keep_parts(connection: Connection, source: str) -> None:
         .values({name: staged_parts.c[name] for name in rest})
     )
     new = (
-        select(literal(source), *(staged_parts.c[name] for name in names))
+        select(literal(source), *(staged_parts.c[name] if name in key else func.max(staged_parts.c[name]) for name in names))
         .where(~exists(select(user_parts.c.source).where(user_parts.c.source == source, same)))
         .where(~_is_purged(source, staged_parts.c.user_id))
         .group_by(*(staged_parts.c[name] for name in key))
@@ -164,7 +164,7 @@ def _keep_waiting(connection: Connection, source: str) -> None:
     connection.execute(waiting.delete().where(waiting.c.source == source))
     rows = (
         select(literal(source), *(staged_waiting.c[name] for name in names))
-        .where(~_is_purged(source, func.json_extract(staged_waiting.c.record, "$.user_id")))
+        .where(~_is_purged(source, jsontext.at(staged_waiting.c.record, "user_id")))
         .order_by(staged_waiting.c.id)
     )
     connection.execute(insert(waiting).from_select(["source", *names], rows))

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, and_, func, insert, or_, select, update
 
 from syncd.roster.kinds import KINDS, PLURAL
+from syncd.store import bulk
 from syncd.store.columns import canonical
 from syncd.store.tables import ROSTER, SCHOOL
 from syncd.sync import compare, rekey
@@ -15,7 +16,6 @@ from syncd.sync.plan import Action, Plan, Recent, School
 from syncd.sync.stage import Staged
 from syncd.sync.staging import STAGED, planned
 
-BATCH = 2_000
 DAY = timedelta(hours=24)
 _COLUMNS = ("kind", "record_id", "action")
 COMES = (Action.CREATE, Action.REACTIVATE, Action.REKEY)
@@ -40,10 +40,8 @@ def _plan_kind(connection: Connection, kind: str, source: str, staged: Staged) -
         if action is Action.REACTIVATE:
             difference["deactivated_at"] = [row.deactivated_at, None]
         batch.append((kind, row.id, action.value, canonical(difference)))
-    for start in range(0, len(batch), BATCH):
-        connection.exec_driver_sql(
-            "INSERT INTO planned (kind, record_id, action, fields) VALUES (?, ?, ?, ?)", batch[start : start + BATCH]
-        )
+    if batch:
+        bulk.load(connection, planned, (*_COLUMNS, "fields"), batch)
     connection.execute(insert(planned).from_select(_COLUMNS, compare.said_gone(kind, source)))
     if staged.proves_absence(kind):
         gone = compare.missing(kind, source, staged.stating(kind))

@@ -11,6 +11,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import Connection
+from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
 from syncd.contract.connector import Connector, Context
 from syncd.errors import FullPullNeeded, NothingHeld, Stopped, Superseded, SyncdError
@@ -19,7 +20,7 @@ from syncd.roster.kinds import PLURAL
 from syncd.settings.guard import GuardSettings, QuietSettings
 from syncd.settings.source import Source
 from syncd.store import lease, runs
-from syncd.store.engine import Store, told
+from syncd.store.engine import Store
 from syncd.sync import assemble, confirm, counting, doubles, guard, hold, link, planning, quality, rekey, staging, undo
 from syncd.sync.apply import apply
 from syncd.sync.journal import Journal
@@ -27,6 +28,9 @@ from syncd.sync.plan import Plan
 from syncd.sync.stage import Staged, doubts, stage
 
 log = structlog.get_logger()
+
+# How often a transaction is done that others are in the way of.
+APPLY_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +156,14 @@ def _fail(store: Store, context: Context, report: RunReport, error: str) -> None
     report.finished_at = datetime.now(UTC)
     report.requests, report.bytes = context.traffic.requests, context.traffic.bytes
     report.counts, report.held, report.quality = no_counts(), [], {}
-    log.error("run failed", error=error)
     with store.write() as connection:
-        runs.finish(connection, report)
+        failed = runs.finish(connection, report)
+    if failed:
+        log.error("run failed", error=error)
+        return
+    log.warning("the store did not answer the commit, and did it", error=error)
+    for name, value in runs.get(store, report.run):
+        setattr(report, name, value)
 
 
 class _Work:
@@ -176,7 +185,7 @@ def _steps(store: Store, order: Order, context: Context, report: RunReport, epoc
     work = _Work(store, order, context, report, journal)
     connection = work.connection
     try:
-        with told(store):
+        with store.told():
             staging.create(connection)
             pulled = None
             if order.approves is None and order.undoes is None:
@@ -193,16 +202,24 @@ def _steps(store: Store, order: Order, context: Context, report: RunReport, epoc
             work.tell(Step("applying"))
             report.state = State.HELD if report.held else State.APPLIED
             connection.execution_options(immediate=True)
-            with connection.begin():
-                apply(connection, report, epoch, report.finished_at, pulled)
-                if order.approves is not None:
-                    hold.settle(connection, order.approves, order.source, State.APPLIED, by=report.run)
-                if order.undoes is not None:
-                    hold.settle(connection, order.undoes, order.source, State.UNDONE, by=report.run)
-                    undo.stand_again(connection, order.undoes)
+            Retrying(retry=retry_if_exception(store.may_pass), stop=stop_after_attempt(APPLY_TRIES), reraise=True)(
+                _apply, work, epoch, pulled, report.finished_at
+            )
     finally:
         connection.close()
     _link(store, order, report, epoch)
+
+
+def _apply(work: _Work, epoch: int, pulled: Staged | None, at: datetime) -> None:
+    """The one transaction."""
+    order, report, connection = work.order, work.report, work.connection
+    with connection.begin():
+        apply(connection, report, epoch, at, pulled)
+        if order.approves is not None:
+            hold.settle(connection, order.approves, order.source, State.APPLIED, by=report.run)
+        if order.undoes is not None:
+            hold.settle(connection, order.undoes, order.source, State.UNDONE, by=report.run)
+            undo.stand_again(connection, order.undoes)
 
 
 def _link(store: Store, order: Order, report: RunReport, epoch: int) -> None:

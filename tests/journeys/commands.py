@@ -9,6 +9,7 @@ import pytest
 
 from syncd.cli import main
 from syncd.sandbox import Sandbox
+from tests import stores
 
 CLEVER = """
 [sources.springfield]
@@ -37,14 +38,17 @@ class Ended(NamedTuple):
 
 
 class Commands:
-    """`syncd` with the configuration of a sandbox, on the store `roster.db` of the same folder (as `Synced` has it)."""
+    """`syncd` with the configuration of a sandbox, on the store of the same folder (as `Synced` has it)."""
 
     def __init__(
         self, sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], dialect: str = "clever"
     ) -> None:
         template = CLEVER if dialect.startswith("clever") else ONEROSTER
         self.config = folder / "syncd.toml"
-        self.config.write_text(template.format(clever=sandbox.clever_url, oneroster=sandbox.oneroster_12_url, tokens=sandbox.token_url))
+        kept = f'[store]\nurl = "{stores.url(folder)}"\n'
+        self.config.write_text(
+            kept + template.format(clever=sandbox.clever_url, oneroster=sandbox.oneroster_12_url, tokens=sandbox.token_url)
+        )
         for name, value in (("T", sandbox.token), ("I", sandbox.client_id), ("S", sandbox.client_secret)):
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(signal, "signal", lambda *_: None)

@@ -20,6 +20,7 @@ from syncd.settings.guard import GuardSettings
 from syncd.store import Store, open_store, roster
 from syncd.sync.run import Order, run
 from syncd.sync.run import reject as drop
+from tests import stores
 
 DIALECTS = ("clever-3.0", "clever-3.1", "oneroster-1.1-oauth1", "oneroster-1.1-sha1", "oneroster-1.1-oauth2", "oneroster-1.2-oauth2")
 
@@ -39,7 +40,7 @@ class Synced:
         **settings: Any,
     ) -> None:
         self.sandbox, self.name, self.people = sandbox, name, people
-        self.store: Store = open_store(f"sqlite:///{folder}/roster.db")
+        self.store: Store = open_store(stores.url(folder))
         self.expected_as = "-".join(dialect.split("-")[:2])
         for name, value in (("T", sandbox.token), ("I", sandbox.client_id), ("S", sandbox.client_secret)):
             monkeypatch.setenv(name, value)

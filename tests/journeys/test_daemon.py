@@ -12,6 +12,9 @@ from syncd.report import State
 from syncd.sandbox import District, Sandbox, running
 from syncd.store import open_store, roster, runs
 
+# Each begins from a configuration that names no store: a file.
+pytestmark = pytest.mark.file
+
 CONFIG = """
 [sources.springfield]
 connector = "clever"

@@ -19,6 +19,7 @@ from syncd.settings.guard import GuardSettings
 from syncd.store import links as kept
 from syncd.store import purge
 from syncd.sync import alike
+from tests import stores
 from tests.journeys.synced import Synced
 
 ANY_CHANGE = GuardSettings(
@@ -215,6 +216,7 @@ def decided(districts: Callable[..., Both], tmp_path: Path, monkeypatch: pytest.
     config = tmp_path / "syncd.toml"
     token, people = 'token = { env = "T" }', 'people = "springfield"'
     config.write_text(
+        f'[store]\nurl = "{stores.url(tmp_path)}"\n'
         f'[sources.clever]\nconnector = "clever"\nurl = "{both.clever.sandbox.clever_url}"\n{token}\n{people}\n'
         f'[sources.sis]\nconnector = "oneroster"\nurl = "{both.sis.sandbox.oneroster_12_url}"\nauth = "bearer"\n{token}\n{people}\n'
         f'[sources.form]\nconnector = "clever"\n{token}\npeople = "springfeild"\n'

@@ -18,13 +18,16 @@ from syncd.errors import CanNotUndo, StoreError
 from syncd.observe import logs
 from syncd.roster.kinds import PLURAL
 from syncd.sandbox import District, Sandbox, running
-from syncd.store import Store, engine, lease, open_store, purge, roster, runs
+from syncd.store import Store, lease, open_store, purge, roster, runs, sqlite
 from syncd.store.tables import ROSTER, changes, metadata
 from tests.journeys.synced import Synced
 
 CLEVER, ONEROSTER = "clever-3.1", "oneroster-1.2-oauth2"
 YEAR = {"inactive_days": 365}
 WORD, BORN = "zqcanary", "1931-07-19"
+
+# What is left in the file's bytes is asked of the file.
+pytestmark = pytest.mark.file
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -314,7 +317,7 @@ def restore(store: Store, backup: Path) -> None:
 
 def test_a_file_that_could_not_be_rewritten_is_by_the_next_purge(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     at = later(store, days=365)
-    monkeypatch.setattr(engine, "WAIT_FOR_READER", 0)
+    monkeypatch.setattr(sqlite, "WAIT_FOR_READER", 0)
     with store.read() as reader:
         reader.execute(select(changes).limit(1)).all()
         assert purged(store, at).wiped is False

@@ -20,6 +20,7 @@ from syncd.sandbox import District, Sandbox, running
 from syncd.secret import Secret
 from syncd.store import Store, open_store, roster
 from syncd.sync.run import Order, run
+from tests import stores
 
 
 class App:
@@ -77,7 +78,7 @@ def connected(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[A
         settings = CleverSettings(
             url=app.url, token_url=f"{app.url}/oauth/tokens", client_id=Secret(env="I"), client_secret=Secret(env="S"), demographics=True
         )
-        store = open_store(f"sqlite:///{folder}/roster.db")
+        store = open_store(stores.url(folder))
 
         def sync(mode: Mode = Mode.INCREMENTAL) -> RunReport:
             return run(store, Order("both", lambda context: CleverConnector(settings, context), mode=mode), Context("both"))

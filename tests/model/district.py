@@ -20,6 +20,7 @@ from syncd.settings.guard import GuardSettings
 from syncd.store import Store, open_store, roster, runs, tables
 from syncd.sync import planning
 from syncd.sync import run as sync
+from tests import stores
 from tests.model.oracle import KINDS, Limits, Oracle, Outcome, Row
 from tests.model.sis import EPOCH, RESOURCE, InMemory, Key, Killed, Mischief, Said, Sis
 
@@ -78,7 +79,7 @@ class District:
         self.steady: set[Key] = set()
 
     def _open(self) -> Store:
-        return open_store(f"sqlite:///{Path(self._folder.name)}/roster.db")
+        return open_store(stores.url(Path(self._folder.name)))
 
     def close(self) -> None:
         self.store.close()

@@ -22,6 +22,7 @@ from syncd.settings.guard import GuardSettings
 from syncd.store import Store, lease, open_store, purge, roster, runs, tombstones
 from syncd.store.tables import held_changes, purged, user_parts, waiting
 from syncd.sync.run import Order, run
+from tests import stores
 
 DAYS = {"inactive_days": 30}
 LISTS = {"org": "orgs", "section": "sections", "user": "users", "enrollment": "enrollments"}
@@ -57,7 +58,7 @@ class School:
     """A school with six students, and a store."""
 
     def __init__(self, folder: Path) -> None:
-        self.store: Store = open_store(f"sqlite:///{folder}/roster.db")
+        self.store: Store = open_store(stores.url(folder))
         self.limits = GuardSettings()
         self.records: dict[str, Record] = {}
         self.parts: list[UserPart] = []
@@ -247,6 +248,7 @@ def test_a_run_that_slept_through_a_purge_can_not_apply_what_it_planned_before(s
         lease.check_epoch(connection, "springfield", epoch)
 
 
+@pytest.mark.file
 def test_a_backup_from_between_two_purges_of_a_student_is_purged_again(school: School, tmp_path: Path) -> None:
     school.sync()
     gone = school.records.pop("s1")
@@ -282,7 +284,7 @@ def test_the_tombstones_name_nobody_and_a_line_cut_short_spoils_no_other(school:
         del school.records[one]
     school.sync()
     purge.forget(school.store, "springfield", "s1", datetime.now(UTC), account="operator")
-    path = school.store.path.with_name("roster.db.purged")
+    path = school.store.beside.with_name(f"{school.store.beside.name}.purged")
     path.write_text(path.read_text().rstrip("\n")[:-3])
     purge.forget(school.store, "springfield", "s2", datetime.now(UTC), account="operator")
     stones = tombstones.read(school.store)
@@ -296,8 +298,8 @@ def test_tombstones_that_can_not_be_read_stop_the_purge_before_it_begins(school:
     school.sync()
     del school.records["s1"]
     school.sync()
-    path = school.store.path.with_name("roster.db.purged")
+    path = school.store.beside.with_name(f"{school.store.beside.name}.purged")
     path.write_text("something else\n")
-    with pytest.raises(Exception, match=r"roster\.db\.purged.*can not be read"):
+    with pytest.raises(Exception, match=r"\.purged.*can not be read"):
         school.purge(days=31)
     assert school.user("s1")["family_name"] == "Wiggum-s1"

@@ -14,6 +14,7 @@ from syncd.store import open_store
 from syncd.store.tables import ROSTER
 from syncd.sync import compare, staging
 from syncd.sync.staging import STAGED, staged_unreadable
+from tests import stores
 
 # Letters that are one and letters that only look so; what looks like a number, a NULL, JSON or SQL; upper and lower case; blanks.
 ODD = ("", " ", "a", "A", "1", "01", "1.0", "null", "é", "e\u0301", "İ", "i", "ʻokina", "אב", "👩‍👧", "%", "_", "'; --", '["a"]', "x" * 300)
@@ -77,7 +78,7 @@ def two_sides(draw: st.DrawFn, kind: str) -> Compared:
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     """A connection to an empty store, with staging tables."""
-    store = open_store(f"sqlite:///{tmp_path_factory.mktemp('compare')}/roster.db")
+    store = open_store(stores.url(tmp_path_factory.mktemp("compare")))
     with store.session() as opened:
         staging.create(opened)
         yield opened
@@ -129,7 +130,13 @@ def ids_of(connection: Connection, query: Any, place: int = 1) -> list[str]:
     return sorted(row[place] for row in connection.execute(query))
 
 
-few = settings(deadline=None, max_examples=40, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+few = settings(
+    deadline=None,
+    max_examples=40 if stores.chosen == "sqlite" else 15,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 
 @pytest.mark.parametrize("kind", CONTENT)

