@@ -25,6 +25,12 @@ def main() -> None:
         # The reader (head, less) has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as problem:
+        tell(SyncdError(f"{problem.filename or 'the system'}: {problem.strerror or type(problem).__name__}."))
+        sys.exit(1)
+    except OverflowError:
+        tell(SyncdError("a number that was given is too large."))
+        sys.exit(2)
     except Exception as problem:
         if os.environ.get("SYNCD_DEBUG"):
             raise

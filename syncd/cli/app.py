@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,7 +58,8 @@ def frame(
 ) -> None:
     global _config
     _config = config
-    logs.configure(json=False, level="warning")
+    # A run by hand keeps all of its log in the store, and shows the person what is out of the ordinary.
+    logs.configure(json=False, level="info", shown="warning")
 
 
 def given_config() -> Path | None:
@@ -71,9 +72,10 @@ def config_path() -> Path:
     return find_config(_config)
 
 
-def settings() -> Settings:
-    """The configuration. Raises ConfigError."""
-    return load(config_path())
+def settings(*, secrets: Collection[str] | None = ()) -> Settings:
+    """The configuration. secrets: the sources that will be asked, whose secrets therefore have to be there; None: all. Whoever only looks
+    at the store needs none: on a server they may be the service's alone. Raises ConfigError."""
+    return load(config_path(), secrets=secrets)
 
 
 def store(*, create: bool = False) -> Store:

@@ -16,7 +16,7 @@ def check(
     json: Json = False,
 ) -> None:
     """Validate the configuration; with --connect, ask each source too."""
-    configured = settings()
+    configured = settings(secrets=None)
     words = Counter(source.common.people for source in configured.sources.values())
     results = []
     for name, source in configured.sources.items():

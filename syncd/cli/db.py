@@ -121,7 +121,8 @@ def _tell(proof: purging.Proof, json: bool) -> None:
         for one in proof.sources:
             console.print(Text(f"{one.source}: {'would go' if proof.dry_run else 'gone'}: {_counts(one.counts)}"), soft_wrap=True)
         if not proof.sources and not proof.busy:
-            console.print("Nothing is to be purged: nothing is as old as [retention] says, or nothing is said there.")
+            told = "Nothing is to be purged: nothing is as old as [retention] says, or nothing is said there."
+            console.print(told, markup=False)
     for source in proof.busy:
         notes.print(f"syncd: {source}: a run is going on, so that nothing of it was purged. Purge again when it has ended.", soft_wrap=True)
     if proof.wiped is False:

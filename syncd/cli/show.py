@@ -89,11 +89,12 @@ def run_summary(report: RunReport) -> RenderableType:
     parts += [Text(f"  not complete: {doubt}; nothing of it was taken for gone", style="yellow") for doubt in report.doubts]
     parts += [Text(f"  held: {held_sentence(held)}", style="yellow") for held in report.held]
     if report.held and report.state == State.HELD:
-        answers = f"If it is right: syncd approve {report.run}; if not: syncd reject {report.run}"
-        parts.append(Text(f"  What is held: syncd runs show {report.run}. {answers}"))
+        parts.append(Text(f"  What is held: syncd runs show {report.run}. {_answers(report)}"))
     if report.settles is not None:
         verb = "Takes back" if report.trigger == Trigger.UNDO else "Applies what was held by"
         parts.append(Text(f"  {verb} run {report.settles}{' (a dry run: nothing is changed)' if report.state == State.PLANNED else ''}."))
+        if report.state == State.APPLIED:
+            parts.append(Text(f"  To take this back: syncd undo {report.run}"))
     if report.settled_by is None and report.state == State.REJECTED:
         parts.append(Text("  Rejected by a person: what was held is dropped, the rest stands."))
     if report.settled_by is not None:
@@ -119,6 +120,15 @@ def run_summary(report: RunReport) -> RenderableType:
     return Group(*parts)
 
 
+def _answers(report: RunReport) -> str:
+    approve, reject = f"syncd approve {report.run}", f"syncd reject {report.run}"
+    if any(report.counts[held.kind].confirmed for held in report.held if held.kind in report.counts and held.rule == "empty"):
+        return f"Who was asked for is there, so this looks like a fault of the source: {reject}, and have it mended."
+    if any(held.rule == "same-person" for held in report.held):
+        return f"To say who is who: {approve} --pair OLD=NEW. If all are other people: {approve}; if it is wrong: {reject}"
+    return f"If it is right: {approve}; if not: {reject}"
+
+
 def counts_table(report: RunReport) -> Table:
     table = Table(box=None, padding=(0, 1))
     names = ("seen", "created", "updated", "reactivated", "deactivated", "unchanged", "quarantined")
@@ -131,25 +141,26 @@ def counts_table(report: RunReport) -> Table:
     return table
 
 
-def runs_table(reports: Iterable[RunReport]) -> Table:
-    table = Table(box=None, padding=(0, 2))
-    for name in ("run", "source", "state", "mode", "trigger", "started", "changes", ""):
+def runs_table(reports: Iterable[RunReport]) -> RenderableType:
+    """A line a run, and below them what was held or went wrong: in a column of the table it would be cut into single words."""
+    table, notes = Table(box=None, padding=(0, 2)), []
+    for name in ("run", "source", "state", "mode", "trigger", "started", "changes"):
         table.add_column(name, overflow="fold", justify="right" if name in ("run", "changes") else "left")
     for report in reports:
         changed = sum(counts.created + counts.updated + counts.reactivated + counts.deactivated for counts in report.counts.values())
         started = report.started_at.strftime("%Y-%m-%d %H:%M:%S")
-        note = report.error or "; ".join(held_sentence(held) for held in report.held)
+        if report.error or (report.held and report.state == State.HELD):
+            notes.append(Text(f"run {report.run}: {report.error or '; '.join(map(held_sentence, report.held))}"))
         table.add_row(
             str(report.run),
             report.source,
-            state(report.state),
+            Text("superseded") if report.state == State.REJECTED and report.settled_by else state(report.state),
             report.mode,
             report.trigger,
             started,
             f"{changed:,}",
-            Text(note),
         )
-    return table
+    return Group(table, *notes)
 
 
 def held_table(changes: Iterable[dict[str, Any]]) -> Table:

@@ -15,12 +15,12 @@ from syncd.store import open_store, roster, runs
 
 @app.command()
 def status(json: Json = False) -> None:
-    """Each source: its latest run, its last good sync, and how many records it has."""
+    """Each source: its latest run, its last good sync, how many records it has, and what waits for a person."""
     configured = settings()
     store = open_store(configured.store_url)
     found: list[dict[str, Any]] = []
     for name, source in configured.sources.items():
-        latest = next(iter(runs.recent(store, name, 1)), None)
+        latest, whole = runs.latest(store, name), runs.last_whole(store, name)
         found.append(
             {
                 "source": name,
@@ -30,6 +30,8 @@ def status(json: Json = False) -> None:
                 "full": source.common.full.text if source.common.full else None,
                 "latest": latest,
                 "last_good": runs.last_good(store, name),
+                "waiting": runs.waiting_for_a_person(store, name),
+                "doubts": whole.doubts if whole else [],
                 "progress": runs.progress(store, latest.run) if latest and latest.state == "running" else None,
                 "active": roster.active_counts(store, name),
                 "left_alone_until": left_alone_until(store, name, datetime.now(UTC)),
@@ -42,14 +44,10 @@ def status(json: Json = False) -> None:
         console.print(f"{configured.path} has no source yet. Add one with `syncd init` or in the file.")
         return
     table = Table(box=None, padding=(0, 2))
-    for column in ("source", "connector", "latest run", "last good sync", "schedule", "users", "sections", "note"):
+    for column in ("source", "connector", "latest run", "last good sync", "schedule", "users", "sections"):
         table.add_column(column, overflow="fold", justify="right" if column in ("users", "sections") else "left")
     for row in found:
         latest, good, active = row["latest"], row["last_good"], row["active"]
-        note = "" if latest is None else latest.error or "; ".join(map(held_sentence, latest.held))
-        if row["left_alone_until"]:
-            until = row["left_alone_until"].astimezone(ZoneInfo(configured.timezone))
-            note = f"its runs ended the whole process: left alone until {until:%Y-%m-%d %H:%M}, unless `syncd sync {row['source']}`"
         table.add_row(
             row["source"],
             row["connector"],
@@ -58,6 +56,23 @@ def status(json: Json = False) -> None:
             row["schedule"] if row["enabled"] else "off",
             f"{active['users']:,}",
             f"{active['sections']:,}",
-            Text(note),
         )
     console.print(table)
+    for row in found:
+        for note in _notes(row, configured.timezone):
+            console.print(Text(f"{row['source']}: {note}"), soft_wrap=True)
+
+
+def _notes(row: dict[str, Any], timezone: str) -> list[str]:
+    """What of a source a person should know, most urgent first."""
+    notes = []
+    if row["latest"] is not None and row["latest"].error:
+        notes.append(row["latest"].error)
+    if row["left_alone_until"]:
+        until = row["left_alone_until"].astimezone(ZoneInfo(timezone))
+        notes.append(f"its runs ended the whole process: left alone until {until:%Y-%m-%d %H:%M}, unless `syncd sync {row['source']}`")
+    notes += [f"not complete: {doubt}; nobody of it is taken for gone" for doubt in row["doubts"]]
+    for held in row["waiting"]:
+        told = "; ".join(map(held_sentence, held.held))
+        notes.append(f"run {held.run} waits (syncd approve {held.run}, or syncd reject {held.run}): {told}")
+    return notes

@@ -29,7 +29,7 @@ def sync(
     json: Json = False,
 ) -> None:
     """Sync one source now."""
-    configured = settings()
+    configured = settings(secrets=(source,))
     wanted = configured.source(source)
     store = open_store(configured.store_url)
     mode = Mode.FULL if full else Mode.INCREMENTAL

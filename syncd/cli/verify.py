@@ -25,7 +25,7 @@ def verify(
     json: Json = False,
 ) -> None:
     """Compare the roster with the source, record by record, and change nothing. Exit code 1 when they differ."""
-    configured = settings()
+    configured = settings(secrets=(source,))
     wanted = configured.source(source)
     found: list[Change] = []
     differ = 0

@@ -162,10 +162,11 @@ def _hand_to_sinks(_logger: Any, _name: str, event: Event) -> Event:
     return event
 
 
-def configure(*, json: bool, level: str = "info", strict: bool = False, stream: Any = None) -> None:
+def configure(*, json: bool, level: str = "info", shown: str | None = None, strict: bool = False, stream: Any = None) -> None:
     """Set up the logs of this process.
 
-    json: one JSON object a line (a service), else for a person's terminal. level: debug, info, warning or error. strict: an unknown
+    json: one JSON object a line (a service), else for a person's terminal. level: debug, info, warning or error. shown: the least that is
+    written, where that is more than what sinks get. strict: an unknown
     field raises ValueError (tests). stream: where to write; stderr by default.
     """
     shared: list[Any] = [
@@ -199,6 +200,7 @@ def configure(*, json: bool, level: str = "info", strict: bool = False, stream: 
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
         )
     )
+    handler.setLevel((shown or level).upper())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(number)

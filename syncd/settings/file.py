@@ -3,6 +3,7 @@
 import os
 import re
 import tomllib
+from collections.abc import Collection
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +19,11 @@ from syncd.settings.retention import RetentionSettings
 
 PLACES = (Path("syncd.toml"), Path("/etc/syncd/syncd.toml"))
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}$")
+
+
+def is_name(name: str) -> bool:
+    """Whether a source may be called so."""
+    return _NAME.match(name) is not None
 
 
 class StoreSettings(BaseModel):
@@ -120,8 +126,11 @@ def find_config(given: Path | None) -> Path:
     raise ConfigError("there is no syncd.toml here. Make one with `syncd init`, or name it with --config FILE.")
 
 
-def load(path: Path) -> Settings:
-    """Read and validate a configuration, its secrets included. Raises ConfigError with one line per mistake."""
+def load(path: Path, *, secrets: Collection[str] | None = None) -> Settings:
+    """Read and validate a configuration. secrets: the sources whose secrets have to be there (the store's always have to); None: all.
+
+    Raises ConfigError with one line per mistake.
+    """
     try:
         # Whoever can write it can lead our credentials to an address of their own.
         if is_open_to_others(path, write=True):
@@ -141,7 +150,7 @@ def load(path: Path) -> Settings:
     found: dict[str, sources.Source] = {}
     for name, own in file.sources.items():
         where = f"{path}: [sources.{name}]"
-        if not _NAME.match(name):
+        if not is_name(name):
             problems.append(f"{where}: a source's name has small letters, digits, - and _ only (63 at most)")
             continue
         try:
@@ -152,7 +161,8 @@ def load(path: Path) -> Settings:
         except ConfigError as problem:
             problems.append(f"{where} connector: {problem}")
             continue
-        problems += _missing_secrets(where, found[name].own)
+        if secrets is None or name in secrets:
+            problems += _missing_secrets(where, found[name].own)
     if problems:
         raise ConfigError(*problems)
     return Settings(path, file, found)

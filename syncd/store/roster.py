@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import ColumnElement, Select, func, or_, select
 
 from syncd.roster.kinds import PLURAL, fields
 from syncd.store.engine import Store
 from syncd.store.tables import ROSTER, changes, purged, purged_as_it_stands, runs
 
-_SEARCHED = ("id", "name", "given_name", "family_name", "username", "number")
+_SEARCHED = ("id", "name", "given_name", "family_name", "username", "number", "student_number", "state_id", "email")
 
 
 def _as_record(kind: str, row: Any) -> dict[str, Any]:
@@ -30,7 +30,8 @@ def _held(kind: str) -> Select[Any]:
 def records(
     store: Store, kind: str, source: str | None = None, status: str = "active", search: str | None = None
 ) -> Iterator[dict[str, Any]]:
-    """The records of a kind by source and id. status: `active`, `inactive` or `all`. search: part of an id or name, any case."""
+    """The records of a kind by source and id. status: `active`, `inactive` or `all`. search: part of an id, a number, an email or a name
+    (given and family together, too), any case."""
     table = ROSTER[kind]
     query = _held(kind).order_by(table.c.source, table.c.id)
     if source:
@@ -38,8 +39,10 @@ def records(
     if status != "all":
         query = query.where(table.c.status == status)
     if search:
-        names = [name for name in _SEARCHED if name in table.c]
-        query = query.where(or_(*(table.c[name].icontains(search, autoescape=True) for name in names)))
+        parts: list[ColumnElement[Any]] = [table.c[name] for name in _SEARCHED if name in table.c]
+        if kind == "user":
+            parts.append(table.c.given_name + " " + table.c.family_name)
+        query = query.where(or_(*(part.icontains(search, autoescape=True) for part in parts)))
     with store.read() as connection:
         for row in connection.execute(query.execution_options(yield_per=1000)):
             yield _as_record(kind, row)
@@ -63,7 +66,8 @@ def records_as_of(
         for change in connection.execute(later):
             _take_back(current, change)
     for _, found in sorted(current.items()):
-        seen = any(words in str(found.get(name) or "").lower() for name in _SEARCHED)
+        told = [str(found.get(name) or "") for name in _SEARCHED] + [f"{found.get('given_name')} {found.get('family_name')}"]
+        seen = any(words in part.lower() for part in told)
         if (status == "all" or found["status"] == status) and (not words or seen):
             yield found
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, case, func, insert, or_, select, type_coerce, update
+from sqlalchemy import Connection, Row, Select, Text, case, func, insert, or_, select, type_coerce, update
 
 from syncd.errors import StoreError
 from syncd.report import Mode, RunReport, State, Trigger
@@ -140,7 +140,28 @@ def interrupted(store: Store, source: str) -> tuple[int, datetime | None]:
 
 def last_good(store: Store, source: str) -> RunReport | None:
     """The source's latest run that applied something, or None."""
-    query = select(runs).where(runs.c.source == source, runs.c.state.in_(DONE))
+    return _one(store, select(runs).where(runs.c.source == source, runs.c.state.in_(DONE)))
+
+
+def latest(store: Store, source: str) -> RunReport | None:
+    """The source's latest run, dry ones left out: they say nothing of how things stand."""
+    return _one(store, select(runs).where(runs.c.source == source, runs.c.state != State.PLANNED))
+
+
+def last_whole(store: Store, source: str) -> RunReport | None:
+    """The source's latest full pull that applied something: its doubts stand until the next one."""
+    pulled = runs.c.trigger.in_((Trigger.SCHEDULE, Trigger.MANUAL))
+    return _one(store, select(runs).where(runs.c.source == source, runs.c.state.in_(DONE), runs.c.mode == Mode.FULL, pulled))
+
+
+def waiting_for_a_person(store: Store, source: str) -> list[RunReport]:
+    """The source's runs that hold something, oldest first."""
+    query = select(runs).where(runs.c.source == source, runs.c.state == State.HELD).order_by(runs.c.id)
+    with store.read() as connection:
+        return [_report(row, {}, store) for row in connection.execute(query).all()]
+
+
+def _one(store: Store, query: Select[Any]) -> RunReport | None:
     with store.read() as connection:
         row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else _report(row, {}, store)

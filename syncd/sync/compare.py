@@ -5,7 +5,7 @@ that memory does not grow with the district; the functions here return statement
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Text, and_, distinct, func, literal, or_, select, type_coerce
+from sqlalchemy import ColumnElement, Row, Select, Table, Text, and_, distinct, func, literal, or_, select, type_coerce
 
 from syncd.report import State, Trigger
 from syncd.roster.kinds import fields
@@ -147,10 +147,15 @@ def unchanged(kind: str, source: str) -> Select[Any]:
 # ── what the guard weighs ────────────────────────────────────────────────────────────────────────────
 
 
+def is_student(user: Table) -> ColumnElement[bool]:
+    """Whether a user, staged or of the roster, has the role of a student."""
+    return type_coerce(user.c.roles, Text).contains('"role":"student"')
+
+
 def students(source: str, *, going: Action | None = None, rule: str | None = None) -> Select[Any]:
     """How many active users are students; with `going`, how many of those in the plan with that action that a rule holds."""
     table = STAGED["user"] if going is Action.CREATE else ROSTER["user"]
-    query = select(func.count()).select_from(table).where(type_coerce(table.c.roles, Text).contains('"role":"student"'))
+    query = select(func.count()).select_from(table).where(is_student(table))
     if table is ROSTER["user"]:
         query = query.where(table.c.source == source, table.c.status == "active")
     if going is not None:

@@ -6,11 +6,12 @@ run that brings the missing one.
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, Text, and_, delete, exists, func, insert, literal, or_, select, type_coerce
+from sqlalchemy import Connection, Select, Table, and_, delete, exists, func, insert, literal, or_, select
 from sqlalchemy.sql.elements import ColumnElement
 
 from syncd.roster.kinds import fields
 from syncd.store.tables import ROSTER, waiting
+from syncd.sync import compare
 from syncd.sync.stage import Staged
 from syncd.sync.staging import STAGED, staged_problems, staged_unreadable, staged_waiting
 
@@ -85,7 +86,7 @@ def look_over(connection: Connection, staged: Staged) -> None:
     often = select(address).where(user.c.gone.is_(False), user.c.email.is_not(None)).group_by(address).having(func.count() > 1)
     with connection.begin():
         nameless = and_(user.c.given_name.is_(None), user.c.family_name.is_(None))
-        homeless = and_(func.coalesce(user.c.home_id, "") == "", _is_student(user))
+        homeless = and_(func.coalesce(user.c.home_id, "") == "", compare.is_student(user))
         for rule, field, odd in (
             ("two-users-one-email", "email", address.in_(often)),
             ("no-name", "name", nameless),
@@ -127,10 +128,6 @@ def _note_circles(connection: Connection, table: Table) -> None:
     ]
     if problems:
         connection.execute(insert(staged_problems), problems)
-
-
-def _is_student(user: Any) -> ColumnElement[bool]:
-    return type_coerce(user.c.roles, Text).contains('"role":"student"')
 
 
 def _note(connection: Connection, told: Select[Any], where: ColumnElement[bool], *, fatal: bool = False) -> None:

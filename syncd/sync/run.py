@@ -129,8 +129,10 @@ def _check(store: Store, order: Order) -> None:
 
 def _check_held(store: Store, number: int) -> None:
     report = runs.get(store, number)
-    if report.state != State.HELD:
-        raise NothingHeld(f"{report.source}: run {number} is {report.state}: it holds nothing.", advice="`syncd runs` shows which runs do.")
+    if report.state == State.HELD:
+        return
+    how = report.state if report.settled_by is None else f"settled by run {report.settled_by}"
+    raise NothingHeld(f"{report.source}: run {number} is {how}: it holds nothing.", advice="`syncd status` shows which runs do.")
 
 
 def _guarded(store: Store, order: Order, context: Context, report: RunReport, epoch: int, journal: Journal) -> RunReport:

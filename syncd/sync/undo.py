@@ -20,6 +20,13 @@ def check(connection: Connection, source: str, run: int) -> None:
 
     A later run that was undone in its turn does not count, nor does the run that undid it.
     """
+    approved = select(runs.c.id).where(runs.c.settles == run, runs.c.trigger == Trigger.APPROVE.value, runs.c.state == State.APPLIED.value)
+    by = connection.execute(approved).scalar()
+    if by is not None:
+        raise CanNotUndo(
+            f"{source}: run {run} can not be undone: what it held was approved, and applied by run {by}.",
+            advice=f"Undo run {by} first, or use --force to take back only what run {run} itself applied.",
+        )
     mine, later = changes.alias("mine"), changes.alias("later")
     stands = and_(
         runs.c.state != State.UNDONE.value,

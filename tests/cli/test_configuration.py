@@ -1,5 +1,6 @@
 """A mistake in the configuration is one clear line that names file, source and key, exit code 2, and never the value."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +64,44 @@ def test_init_writes_a_configuration_that_check_accepts(tmp_path: Path, monkeypa
     assert config.stat().st_mode & 0o077 == 0
     monkeypatch.setenv("SPRINGFIELD_TOKEN", "a-token-for-tests")
     assert syncd("--config", str(config), "check").returncode == 0
-    assert syncd("init", "--connector", "clever", "--name", "x", "--config", str(config)).returncode == 2
+    again = syncd("init", "--connector", "clever", "--name", "springfield", "--config", str(config))
+    assert again.returncode == 2 and "has a source springfield already" in again.stderr
+    misnamed = syncd("init", "--connector", "clever", "--name", "my school", "--config", str(config))
+    assert misnamed.returncode == 2 and "can not be a source's name" in misnamed.stderr
+
+
+def test_init_once_more_adds_a_source_and_keeps_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "syncd.toml"
+    for name in ("springfield", "shelbyville"):
+        assert syncd("init", "--connector", "clever", "--name", name, "--config", str(config)).returncode == 0
+        monkeypatch.setenv(f"{name.upper()}_TOKEN", "a-token-for-tests")
+    assert list(load(config).sources) == ["springfield", "shelbyville"]
+
+
+def test_what_only_looks_at_the_store_needs_no_secret(tmp_path: Path) -> None:
+    config = tmp_path / "syncd.toml"
+    config.write_text('[sources.springfield]\nconnector = "clever"\ntoken = { credential = "springfield" }\n')
+    for command in ("status", "runs", "links"):
+        done = syncd(command, "--config", str(config))
+        assert done.returncode == 0, done.stderr
+    for command in (("sync", "springfield"), ("verify", "springfield"), ("check",), ("serve",)):
+        done = syncd(*command, "--config", str(config))
+        assert done.returncode == 2 and "CREDENTIALS_DIRECTORY is not set here" in done.stderr
+
+
+def test_what_the_system_refuses_is_told_in_one_line(tmp_path: Path) -> None:
+    config = tmp_path / "syncd.toml"
+    config.write_text(GOOD)
+    assert syncd("db", "upgrade", "--config", str(config)).returncode == 0
+    huge = syncd("runs", "show", "9" * 20, "--config", str(config))
+    assert huge.returncode == 2 and "too large" in huge.stderr
+    folder = syncd("init", "--connector", "clever", "--name", "x", "--config", "/proc/nowhere/syncd.toml")
+    assert folder.returncode == 2 and "can not be written" in folder.stderr
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        busy = syncd("sandbox", "--students", "20", "--port", str(taken.getsockname()[1]))
+    assert busy.returncode == 1 and "this is a fault" not in busy.stderr and len(busy.stderr.strip().splitlines()) == 1
 
 
 def test_a_dead_source_is_one_line_and_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
