@@ -2,6 +2,8 @@
 that memory does not grow with the district; the functions here return statements, and the caller executes them.
 """
 
+import operator
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -45,14 +47,18 @@ def difference(kind: str, row: Row[Any]) -> dict[str, list[Any]]:
     }
 
 
-def another_person(old: Any, new: Any) -> ColumnElement[bool]:
-    """Whether two users' columns plainly tell two people: both names differ, and no birth date or state id that says otherwise."""
+def another_person(old: Any, new: Any, *marks: str) -> ColumnElement[bool]:
+    """Whether two users' columns tell two people: no mark is the same, and both names differ, or the given name and a mark. (Brother and
+    sister have one family name; who marries keeps the given one.)"""
+
+    def any_of(names: tuple[str, ...], compared: Callable[[Any, Any], ColumnElement[bool]]) -> ColumnElement[bool]:
+        return or_(*(func.coalesce(compared(old[name], new[name]), literal(False)) for name in names))
 
     def unlike(name: str) -> ColumnElement[bool]:
         return func.coalesce(func.folded(old[name]) != func.folded(new[name]), literal(False))
 
-    same = or_(old.birth_date == new.birth_date, old.state_id == new.state_id)
-    return and_(unlike("given_name"), unlike("family_name"), ~func.coalesce(same, literal(False)))
+    differs_too = or_(unlike("family_name"), any_of(marks, operator.ne))
+    return and_(unlike("given_name"), differs_too, ~any_of(marks, operator.eq))
 
 
 def created(kind: str, source: str) -> Select[Any]:
@@ -237,7 +243,7 @@ def lost_schools(source: str) -> Select[Any]:
 
 
 def renamed(source: str) -> ColumnElement[bool]:
-    """Whether a planned change would make another person of a user: both names and the student number differ. An id was given anew."""
+    """Whether a planned change would make another person of a user: an id was given anew."""
     old, new = ROSTER["user"], STAGED["user"]
     return and_(
         planned.c.kind == "user",
@@ -245,7 +251,7 @@ def renamed(source: str) -> ColumnElement[bool]:
         select(old.c.id)
         .join(new, new.c.id == old.c.id)
         .where(old.c.source == source, old.c.id == planned.c.record_id)
-        .where(old.c.student_number != new.c.student_number, another_person(old.c, new.c))
+        .where(another_person(old.c, new.c, "student_number", "state_id", "birth_date"))
         .correlate(planned)
         .exists(),
     )
