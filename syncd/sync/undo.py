@@ -3,7 +3,7 @@ its own; nothing is ever struck from the record."""
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
 from syncd.errors import CanNotUndo
 from syncd.report import State, Trigger
@@ -74,10 +74,14 @@ def draw_up(connection: Connection, source: str, run: int) -> int:
     left_out = 0
     with connection.begin():
         for kind, roster in ROSTER.items():
+            other = roster.alias()
+            earlier_id = func.json_extract(changes.c.fields, "$.id[0]")
             query = (
                 select(
                     changes,
                     roster.c.status,
+                    roster.c.created_run,
+                    exists().where(other.c.source == source, other.c.id == earlier_id).label("taken"),
                     roster.c.deactivated_at,
                     *(roster.c[name].label(f"now_{name}") for name in compare.content(kind)),
                 )
@@ -92,7 +96,10 @@ def draw_up(connection: Connection, source: str, run: int) -> int:
 
 
 def _back(row: Any) -> Restaged | None:
-    """The change that takes one back; None when the record is not where that change left it."""
+    """The change that takes one back; None when the record is not where that change left it, or its earlier id is another's now."""
+    if row.status is None or row.created_run > row.run:
+        # Whoever has the id now came later.
+        return None
     old = {name: before for name, (before, _) in (row.fields or {}).items() if name not in ("id", "deactivated_at")}
     fields = {name: [row._mapping[f"now_{name}"], before] for name, before in old.items() if row._mapping[f"now_{name}"] != before}
     match row.action, row.status:
@@ -104,7 +111,7 @@ def _back(row: Any) -> Restaged | None:
             return Restaged(row.record_id, Action.UPDATE.value, fields, None, old)
         case Action.DEACTIVATE.value, "inactive":
             return Restaged(row.record_id, Action.REACTIVATE.value, fields | {"deactivated_at": [row.deactivated_at, None]}, None, old)
-        case Action.REKEY.value, "active" | "inactive":
+        case Action.REKEY.value, "active" | "inactive" if not row.taken:
             new_id, old_id = row.fields["id"]
             return Restaged(new_id, Action.REKEY.value, {"id": [old_id, new_id], **fields}, old_id, old)
     return None
