@@ -3,17 +3,18 @@
 Plainly: the same student number, or state id, or email with name and birth date (of grown-ups whose birth date nobody tells, email with
 name), by none of these anybody else on either side, and nothing speaks against it. Such a pair is one change, `rekey`: the row stays, with
 its history, and takes the new id. Who could be more than one is left to a person: nobody of those comes or goes before (`syncd approve RUN
---pair OLD=NEW`).
+--pair OLD=NEW`). Who comes while the same person is here under an id of which the pull said nothing (one of changes, or not whole) waits
+too: the next whole pull tells whether that one goes.
 """
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delete, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delete, exists, func, insert, literal, or_, select, update
 
 from syncd.store.tables import ROSTER
 from syncd.sync import compare
 from syncd.sync.plan import Action
-from syncd.sync.staging import STAGED, index_people, pairs, planned, staged_problems
+from syncd.sync.staging import STAGED, index_people, known_people, pairs, planned, staged_problems
 
 BATCH = 1_000
 
@@ -21,16 +22,13 @@ BATCH = 1_000
 def find(connection: Connection, source: str) -> None:
     """Turn deactivate + create of the same person in the plan into rekey; keep ambiguous ones in `pairs`, and note them as problems."""
     with connection.begin():
-        if not all(connection.execute(compare.in_plan("user", action).limit(1)).first() for action in (Action.DEACTIVATE, Action.CREATE)):
+        if connection.execute(compare.in_plan("user", Action.CREATE).limit(1)).first() is None:
             return
-        index_people(connection)
-        for query in _alike(source):
-            old_id, new_id = query.selected_columns
-            found_before = select(pairs.c.old_id).where(pairs.c.old_id == old_id, pairs.c.new_id == new_id)
-            connection.execute(insert(pairs).from_select(["old_id", "new_id"], query.where(~found_before.exists())))
-        plain = [(row.old_id, row.new_id) for row in connection.execute(_plain())]
-        for start in range(0, len(plain), BATCH):
-            _rekey(connection, source, plain[start : start + BATCH])
+        if _pair_up(connection, source, _goes()):
+            plain = [(row.old_id, row.new_id) for row in connection.execute(_plain())]
+            for start in range(0, len(plain), BATCH):
+                _rekey(connection, source, plain[start : start + BATCH])
+        _pair_up(connection, source, _untold())
         connection.execute(
             insert(staged_problems).from_select(
                 ["resource", "document_id", "rule", "field", "fatal"],
@@ -48,10 +46,38 @@ def _plain() -> Select[Any]:
     return select(pairs.c.old_id, pairs.c.new_id).where(pairs.c.old_id.in_(old_once), pairs.c.new_id.in_(new_once))
 
 
+def _pair_up(connection: Connection, source: str, which: ColumnElement[bool]) -> bool:
+    """Add the pairs of those of the roster who are meant and of those who come; whether there is anybody who is meant."""
+    held = ROSTER["user"].c
+    connection.execute(delete(known_people))
+    connection.execute(insert(known_people).from_select(["id"], select(held.id).where(held.source == source, which)))
+    if connection.execute(select(known_people.c.id).limit(1)).first() is None:
+        return False
+    index_people(connection)
+    for query in _alike(source):
+        old_id, new_id = query.selected_columns
+        found_before = select(pairs.c.old_id).where(pairs.c.old_id == old_id, pairs.c.new_id == new_id)
+        connection.execute(insert(pairs).from_select(["old_id", "new_id"], query.where(~found_before.exists())))
+    return True
+
+
+def _goes() -> ColumnElement[bool]:
+    return ROSTER["user"].c.id.in_(compare.in_plan("user", Action.DEACTIVATE))
+
+
+def _untold() -> ColumnElement[bool]:
+    """Whether the pull did not say anything of somebody whom we have: not all was asked for, or not all came."""
+    old, staged, plan = ROSTER["user"].c, STAGED["user"].alias("told"), planned.alias("plan")
+    came = exists().where(staged.c.id == old.id)
+    goes = exists().where(plan.c.kind == "user", plan.c.record_id == old.id)
+    rekeyed = select(plan.c.old_id).where(plan.c.kind == "user", plan.c.old_id.is_not(None))
+    return and_(old.status == "active", ~came, ~goes, old.id.not_in(rekeyed))
+
+
 def _alike(source: str) -> list[Select[Any]]:
-    """(old id, new id) of those who would go and those who would come, by each thing that tells a person."""
+    """(old id, new id) of the known people and those who would come, by each thing that tells a person."""
     old, new = ROSTER["user"], STAGED["user"]
-    going, coming = planned.alias("going"), planned.alias("coming")
+    coming = planned.alias("coming")
     words = (func.lower(old.c[name]) == func.lower(new.c[name]) for name in ("email", "family_name", "given_name"))
     # Of staff and guardians hardly any source tells the birth date; every student has a number.
     grown = and_(old.c.birth_date.is_(None), new.c.birth_date.is_(None), ~compare.is_student(old), ~compare.is_student(new))
@@ -60,11 +86,11 @@ def _alike(source: str) -> list[Select[Any]]:
     return [
         select(old.c.id, new.c.id)
         .distinct()
-        .select_from(going)
-        .join(old, and_(old.c.source == source, old.c.id == going.c.record_id))
+        .select_from(known_people)
+        .join(old, and_(old.c.source == source, old.c.id == known_people.c.id))
         .join(new, way)
         .join(coming, and_(coming.c.kind == "user", coming.c.record_id == new.c.id, coming.c.action == Action.CREATE.value))
-        .where(going.c.kind == "user", going.c.action == Action.DEACTIVATE.value, ~compare.another_person(old.c, new.c))
+        .where(~compare.another_person(old.c, new.c, "state_id", "birth_date"))
         for way in ways
     ]
 

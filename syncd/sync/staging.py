@@ -97,6 +97,9 @@ staged_waiting = Table(
     prefixes=["TEMPORARY"],
 )
 
+# Those of the roster who may be somebody who comes.
+known_people = Table("known_people", metadata, Column("id", Text, primary_key=True), prefixes=["TEMPORARY"], sqlite_with_rowid=False)
+
 # Who might be the same person under another id, and by what.
 pairs = Table(
     "pairs",
@@ -142,7 +145,7 @@ def index_people(connection: Connection) -> None:
 
 def _index(connection: Connection, table: str, on: str) -> None:
     name = re.sub(r"\W+", "_", f"ix_{table}_{on}")
-    connection.exec_driver_sql(f"CREATE INDEX {name} ON {table} ({on})")
+    connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({on})")
 
 
 def columns(table: Table) -> tuple[str, ...]:

@@ -134,6 +134,7 @@ class Oracle:
         plan = self._wanted(came, unclear, whole, said)
         plan, stayed = self._looked_for(plan, answer, [kind for kind in KINDS if stating[kind] == RESOURCE[kind]])
         plan, alike = self._same_people(plan)
+        alike |= self._here_already(plan, came)
         seen = {kind: len(came[kind]) for kind in KINDS}
         held = self._held(plan, alike, came, seen, said, now)
         unchanged = {kind: sum(self._is_as(came[kind][record_id]) for record_id in came[kind]) for kind in KINDS}
@@ -222,6 +223,16 @@ class Oracle:
         rekeyed = [replace(new, action=REKEY, old_id=old.id, seen_run=old.seen_run) for old, new in plain]
         alike = {change.key for pair in pairs for change in pair} - gone
         return [change for change in plan if change.key not in gone] + rekeyed, alike
+
+    def _here_already(self, plan: list[Change], came: dict[str, dict[str, Statement]]) -> set[Key]:
+        """Who comes with the student number of somebody active of whom nothing was said, neither here nor there."""
+        told = came["user"].keys() | {record_id for change in plan if change.kind == "user" for record_id in (change.id, change.old_id)}
+        numbers = {row.fields.get("student_number") for record_id, row in self.active("user").items() if record_id not in told} - {None}
+        return {
+            change.key
+            for change in plan
+            if change.kind == "user" and change.action == CREATE and (change.fields or {}).get("student_number") in numbers
+        }
 
     # ── what waits for a person ──────────────────────────────────────────────────────────────────────────
 
