@@ -47,6 +47,7 @@ WHY = {
     "rekey": "the same people came under new ids",
     "same-person": "each could be one of several who come or go",
     "another-person": "under the same id they would become somebody else",
+    "other-names": "so many get another given and another family name that a list may have slipped by a row",
     "depends": "they depend on what is held",
     "hold-all": "this source holds everything when anything is held",
 }

@@ -257,6 +257,22 @@ def renamed(source: str) -> ColumnElement[bool]:
     )
 
 
+def other_names(source: str) -> ColumnElement[bool]:
+    """Whether a planned update gives a user another given and another family name. One such child was adopted; many are a list that slipped
+    by a row."""
+    old, new = ROSTER["user"], STAGED["user"]
+    both = (func.folded(old.c[name]) != func.folded(new.c[name]) for name in ("given_name", "family_name"))
+    return and_(
+        planned.c.kind == "user",
+        planned.c.action == Action.UPDATE.value,
+        select(old.c.id)
+        .join(new, new.c.id == old.c.id)
+        .where(old.c.source == source, old.c.id == planned.c.record_id, *both)
+        .correlate(planned)
+        .exists(),
+    )
+
+
 def undone(source: str) -> ColumnElement[bool]:
     """Whether a planned change would do again what a person undid, nothing having changed the record since."""
     later = changes.alias("later")

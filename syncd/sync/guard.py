@@ -12,8 +12,8 @@ from syncd.sync.plan import Action, Plan, Recent
 class Reason:
     """Why changes are held: the rule, what it looked at, and the limit.
 
-    Held are all changes of this kind and action; with org_id only those at that school; by the rules `undone`, `same-person` and
-    `another-person` only those that the rule is about.
+    Held are all changes of this kind and action; with org_id only those at that school; by the rules `undone`, `same-person`,
+    `another-person` and `other-names` only those that the rule is about.
     """
 
     kind: str
@@ -57,6 +57,8 @@ def _decide(plan: Plan, kind: str, limit: Limits, quiet: bool, rekey: bool) -> I
             yield Reason(kind, action, "same-person", count, active)
         for action, count in plan.renamed.items():
             yield Reason(kind, action, "another-person", count, active)
+        if not limit.deactivations.allows(plan.other_names, active, limit.floor):
+            yield Reason(kind, Action.UPDATE, "other-names", plan.other_names, active, str(limit.deactivations))
 
 
 def _deactivations(plan: Plan, kind: str, limit: Limits, recent: Recent, quiet: bool) -> list[Reason]:

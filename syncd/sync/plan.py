@@ -41,8 +41,8 @@ class Plan:
     would lose somebody}. lost_schools: orgs that would go although they have users or sections. unconfirmed: {kind: deactivations
     that nobody asked the source about, although one that was asked about turned out to be there}. undone: {(kind, action): changes
     that a person undid and that the source asks for again}. doubted: {action: users who could be the same as one of several who come or
-    go}. renamed: {action: users who would become somebody else under the same id}. whole: everything was asked for, not only what
-    changed.
+    go}. renamed: {action: users who would become somebody else under the same id}. other_names: how many users would get
+    another given and another family name. whole: everything was asked for, not only what changed.
     """
 
     actions: Mapping[str, Mapping[Action, int]]
@@ -56,6 +56,7 @@ class Plan:
     undone: Mapping[tuple[str, Action], int] = field(default_factory=dict)
     doubted: Mapping[Action, int] = field(default_factory=dict)
     renamed: Mapping[Action, int] = field(default_factory=dict)
+    other_names: int = 0
     whole: bool = True
 
     def count(self, kind: str, action: Action) -> int:

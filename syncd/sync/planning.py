@@ -80,7 +80,8 @@ def weigh(connection: Connection, source: str, at: datetime, unconfirmed: dict[s
         again = {(kind, action): number for kind, action, number in _about(connection, compare.undone(source))}
         doubted = {action: number for _, action, number in _about(connection, rekey.in_doubt())}
         renamed = {action: number for _, action, number in _about(connection, compare.renamed(source))}
-    return Plan(actions, active, seen, frozenset(known), recent, schools, lost, unconfirmed or {}, again, doubted, renamed, whole)
+        names = sum(number for _, _, number in _about(connection, compare.other_names(source)))
+    return Plan(actions, active, seen, frozenset(known), recent, schools, lost, unconfirmed or {}, again, doubted, renamed, names, whole)
 
 
 def _about(connection: Connection, meant: ColumnElement[bool]) -> list[tuple[str, Action, int]]:
@@ -127,6 +128,8 @@ def _meant(source: str, reason: Reason) -> Any:
             return and_(meant, rekey.in_doubt())
         case "another-person":
             return and_(meant, compare.renamed(source))
+        case "other-names":
+            return and_(meant, compare.other_names(source))
     if reason.org_id is not None:
         held = ROSTER[reason.kind].c
         school = held.id if reason.kind == "org" else held[SCHOOL[reason.kind]]

@@ -197,12 +197,13 @@ class District:
         self.check()
 
     def undo(self, number: int, *, force: bool = False) -> RunReport | None:
-        """None when it was refused, since later runs changed the same records."""
+        """None when it was refused, since later runs changed the same records, or applied what it held."""
         conflicts = self.oracle.conflicts(number)
-        if conflicts and not force:
+        approved = any((run.trigger, run.settles, run.state) == ("approve", number, "applied") for run in self.oracle.runs.values())
+        if (conflicts or approved) and not force:
             with suppress(CanNotUndo):
                 self._run(undoes=number, trigger=Trigger.UNDO)
-                raise AssertionError(f"run {number} was undone although later runs changed {sorted(conflicts)}")
+                raise AssertionError(f"run {number} was undone although later runs changed {sorted(conflicts)}, or applied what it held")
             self.check()
             return None
         self._excused_by_person(self.oracle.runs[number].applied)

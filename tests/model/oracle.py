@@ -124,7 +124,7 @@ class Oracle:
         """What must become of what was said. answer: the source asked for one record. stating: {kind: the resource that states it}."""
         came, unclear = _settled(said)
         whole = {kind for kind in KINDS if not said.incremental and stating[kind] in said.finished}
-        if said.incremental:
+        if "enrollment" not in whole:
             for record_id, waiting in self.waiting.items():
                 if record_id not in came["enrollment"] and waiting.document not in came["section"]:
                     came["enrollment"][record_id] = waiting
@@ -399,7 +399,7 @@ class Oracle:
         """Apply what a run held, as far as nothing has changed the records since; gives back how many were left out."""
         held = [change for change, _ in self.runs[number].held.values()]
         stands = [change for change in held if self._stands(change)]
-        self._apply(by, Run("applied", now, "approve", applied=stands))
+        self._apply(by, Run("applied", now, "approve", applied=stands, settles=number))
         self.runs[number].state, self.runs[number].held, self.runs[number].settled_by = "applied", {}, by
         return len(held) - len(stands)
 
@@ -474,6 +474,12 @@ def _settled(said: Said) -> tuple[dict[str, dict[str, Statement]], set[Key]]:
             came[kind][record_id] = told[-1]
         else:
             unclear.add(("section", told[0].document) if told[0].document else (kind, record_id))
+        if kind == "section" and not said.incremental and any(statement.modified is None for statement in told):
+            # Versions of one section that name different people differ, too.
+            people = [len(listed) for listed in versions.values() if listed[0].document == record_id]
+            if any(count != len(told) for count in people):
+                unclear.add((kind, record_id))
+                came[kind].pop(record_id, None)
     # Of a section that came in two versions nobody can tell the people.
     came["enrollment"] = {
         record_id: statement for record_id, statement in came["enrollment"].items() if ("section", statement.document) not in unclear
