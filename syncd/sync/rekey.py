@@ -17,6 +17,7 @@ from syncd.sync.plan import Action
 from syncd.sync.staging import STAGED, index_people, known_people, pairs, planned, staged_problems
 
 BATCH = 1_000
+_USERS = (ROSTER["user"], STAGED["user"])
 
 
 def find(connection: Connection, source: str) -> None:
@@ -90,9 +91,16 @@ def _alike(source: str) -> list[Select[Any]]:
         .join(old, and_(old.c.source == source, old.c.id == known_people.c.id))
         .join(new, way)
         .join(coming, and_(coming.c.kind == "user", coming.c.record_id == new.c.id, coming.c.action == Action.CREATE.value))
-        .where(~compare.another_person(old.c, new.c, "state_id", "birth_date"))
+        .where(~compare.another_person(old.c, new.c, "state_id", "birth_date"), ~_of_two_districts(source, old.c, new.c))
         for way in ways
     ]
+
+
+def _of_two_districts(source: str, old: Any, new: Any) -> ColumnElement[bool]:
+    """Whether the schools of two users are known to have different parents: one app sees several districts, and each numbers its own."""
+    one, other = ROSTER["org"].alias("one"), ROSTER["org"].alias("other")
+    schools = and_(one.c.source == source, one.c.id == old.home_id, other.c.source == source, other.c.id == new.home_id)
+    return select(one.c.id).select_from(one).join(other, one.c.parent_id != other.c.parent_id).where(schools).correlate(*_USERS).exists()
 
 
 def _rekey(connection: Connection, source: str, found: list[tuple[str, str]]) -> None:

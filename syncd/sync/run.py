@@ -258,7 +258,7 @@ def _pull(work: _Work) -> Staged:
             log.warning("pull incomplete", error=doubt)
         work.tell(Step("comparing"))
         doubles.settle(connection, latest=staged.incremental)
-        if not staged.proves_absence("enrollment"):
+        if staged.incremental:
             quality.take_in_waiting(connection, order.source)
         assemble.assemble(connection, order.source, staged)
         quality.set_aside(connection, order.source, staged)

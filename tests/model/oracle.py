@@ -124,7 +124,7 @@ class Oracle:
         """What must become of what was said. answer: the source asked for one record. stating: {kind: the resource that states it}."""
         came, unclear = _settled(said)
         whole = {kind for kind in KINDS if not said.incremental and stating[kind] in said.finished}
-        if "enrollment" not in whole:
+        if said.incremental:
             for record_id, waiting in self.waiting.items():
                 if record_id not in came["enrollment"] and waiting.document not in came["section"]:
                     came["enrollment"][record_id] = waiting
@@ -439,7 +439,10 @@ class Oracle:
 def _backwards(change: Change, row: Row, before: Row | None) -> Change | None:
     """What brings a record back to where it was; None when it is not where the change left it."""
     if change.action == DEACTIVATE:
-        return None if row.active else Change(change.kind, change.id, REACTIVATE, row.fields, row.document)
+        # One that took back a return put the old values back, too.
+        differs = _difference(before.fields, change.fields) if before is not None and change.fields is not None else {}
+        fields = {name: differs[name][0] if name in differs else value for name, value in row.fields.items()}
+        return None if row.active else Change(change.kind, change.id, REACTIVATE, fields, row.document)
     if not row.active and change.action != REKEY:
         return None
     if before is None:
