@@ -7,12 +7,12 @@ died. The epoch (`lease.py`) stands behind them, for a process that lost its con
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, create_engine, event, text
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
@@ -92,7 +92,12 @@ class PostgresStore(Store):
                 holder = None if free else connection.execute(text(_HOLDER), _key(what)).scalar()
             if not free:
                 raise busy(str(holder or "unknown"))
-            yield
+            try:
+                yield
+            finally:
+                # The server gives the lock back when the connection ends, too, but needs a moment to see that.
+                with suppress(DBAPIError):
+                    connection.execute(text("SELECT pg_advisory_unlock(:ours, :what)"), _key(what))
         finally:
             connection.close()
 

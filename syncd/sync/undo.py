@@ -7,6 +7,7 @@ from sqlalchemy import Connection, and_, exists, func, or_, select, update
 
 from syncd.errors import CanNotUndo
 from syncd.report import State, Trigger
+from syncd.store import jsontext
 from syncd.store.tables import ROSTER, changes, runs
 from syncd.sync import compare
 from syncd.sync.plan import Action
@@ -75,7 +76,7 @@ def draw_up(connection: Connection, source: str, run: int) -> int:
     with connection.begin():
         for kind, roster in ROSTER.items():
             other = roster.alias()
-            earlier_id = func.json_extract(changes.c.fields, "$.id[0]")
+            earlier_id = jsontext.at(changes.c.fields, "id", 0)
             query = (
                 select(
                     changes,

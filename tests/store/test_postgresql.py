@@ -65,6 +65,12 @@ def test_two_connections_can_not_hold_one_source_and_others_are_free(source: Syn
         pass
 
 
+def test_a_lock_that_was_given_back_can_be_taken_at_once(source: Synced) -> None:
+    for _ in range(50):
+        with lease.hold(source.store, "springfield"):
+            pass
+
+
 def test_the_lock_of_a_process_that_was_killed_is_free(source: Synced) -> None:
     url = source.store.engine.url.render_as_string(hide_password=False)
     held = "from syncd.store import open_store, lease; import sys, time\n"
