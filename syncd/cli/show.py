@@ -144,7 +144,8 @@ def counts_table(report: RunReport) -> Table:
 
 def runs_table(reports: Iterable[RunReport]) -> RenderableType:
     """A line a run, and below them what was held or went wrong: in a column of the table it would be cut into single words."""
-    table, notes = Table(box=None, padding=(0, 2)), []
+    # So narrow that all of it stands side by side on 80 columns.
+    table, notes = Table(box=None, padding=(0, 1, 0, 0)), []
     for name in ("run", "source", "state", "mode", "trigger", "started", "changes"):
         table.add_column(name, overflow="fold", justify="right" if name in ("run", "changes") else "left")
     for report in reports:

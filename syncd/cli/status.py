@@ -43,8 +43,8 @@ def status(json: Json = False) -> None:
     if not found:
         console.print(f"{configured.path} has no source yet. Add one with `syncd init` or in the file.")
         return
-    table = Table(box=None, padding=(0, 2))
-    for column in ("source", "connector", "latest run", "last good sync", "schedule", "users", "sections"):
+    table = Table(box=None, padding=(0, 1, 0, 0))
+    for column in ("source", "connector", "latest run", "last good", "schedule", "users", "sections"):
         table.add_column(column, overflow="fold", justify="right" if column in ("users", "sections") else "left")
     for row in found:
         latest, good, active = row["latest"], row["last_good"], row["active"]
