@@ -79,7 +79,7 @@ def _overwrite(connection: Connection, kind: str, report: RunReport) -> None:
 
 
 def _rekey(connection: Connection, kind: str, report: RunReport) -> None:
-    """The row stays and takes the new id, and with it what came under that id."""
+    """The row stays and takes the new id, and with it what came under that id; whoever has left meanwhile has left under the old id too."""
     roster, staged = ROSTER[kind], STAGED[kind]
     connection.execute(
         update(roster)
@@ -91,10 +91,7 @@ def _rekey(connection: Connection, kind: str, report: RunReport) -> None:
             _FREE,
             staged.c.id == planned.c.record_id,
         )
-        .values(
-            {name: staged.c[name] for name in compare.kept(kind)}
-            | {"id": planned.c.record_id, "status": "active", "deactivated_at": None, "changed_run": report.run}
-        )
+        .values({name: staged.c[name] for name in compare.kept(kind)} | {"id": planned.c.record_id, "changed_run": report.run})
     )
 
 

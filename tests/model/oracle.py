@@ -385,7 +385,8 @@ class Oracle:
                 assert change.fields is not None
                 self.rows[change.key] = Row(deepcopy(change.fields), number, number, None, change.document)
                 continue
-            left = run.at if change.action == DEACTIVATE else None
+            # A new id says nothing of whether somebody is there.
+            left = run.at if change.action == DEACTIVATE else row.left if change.action == REKEY else None
             kept = row if change.fields is None else replace(row, fields=deepcopy(change.fields), document=change.document)
             self.rows[change.key] = replace(kept, left=left, changed_run=number)
 
