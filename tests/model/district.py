@@ -319,9 +319,9 @@ class District:
         for row in rows:
             logged[row.run][row.kind, row.record_id] = row.action
             if row.action == "rekey":
-                del active[row.kind, row.fields["id"][0]]
-            else:
-                assert ((row.kind, row.record_id) in active) == (row.action != "create")
+                active[row.kind, row.record_id] = active.pop((row.kind, row.fields["id"][0]))
+                continue
+            assert ((row.kind, row.record_id) in active) == (row.action != "create")
             active[row.kind, row.record_id] = row.action != "deactivate"
         assert active == {key: row.active for key, row in self.oracle.rows.items()}
         for number, run in self.oracle.runs.items():
