@@ -1,10 +1,12 @@
 """Sequences that once went wrong, found by test_model.py and cut down to what matters. A new one comes here when a seed has failed."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from syncd.report import Mode
+from syncd.store import roster
 from tests.model.district import OPEN, District
 from tests.model.oracle import Limits
 from tests.model.sis import Mischief
@@ -70,3 +72,24 @@ def test_all_that_an_undo_took_back_waits_when_the_source_asks_for_it_again(foun
     assert report is not None
     assert {part.kind for part in report.held if part.rule == "undone"} == {"orgs", "sections", "users", "enrollments"}
     assert not district.oracle.active("user")
+
+
+def test_a_new_id_that_is_taken_back_does_not_bring_back_who_has_left_meanwhile(found: Founded) -> None:
+    """The forced undo of a rekey made the row active, and its log said nothing of that."""
+    district = found(replace(OPEN, rekey=True))
+    records = district.sis.records
+    records["user", "x1"] = records.pop(("user", "u1"))
+    records.pop(("enrollment", "s2:u1"))
+    district.sis.commit()
+    rekeyed = district.pull()
+    records.pop(("user", "x1"))
+    district.sis.commit()
+    district.pull()
+    assert rekeyed is not None
+    undone = district.undo(rekeyed.run, force=True)
+    assert undone is not None
+    [row] = roster.record(district.store, "user", "u1")
+    assert (row["status"], row["deactivated_at"] is not None) == ("inactive", True)
+    district.undo(undone.run)
+    [row] = roster.record(district.store, "user", "x1")
+    assert row["status"] == "inactive"
