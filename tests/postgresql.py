@@ -64,12 +64,12 @@ def running(bin: Path) -> Iterator[Server]:
             # Nobody may not look into root's folders.
             bin = Path(shutil.copytree(bin.parent, folder / "programs")) / "bin"
     initdb = [str(bin / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"]
-    subprocess.run(initdb, check=True, cwd=folder, **quiet, **user)  # type: ignore[call-overload]
+    subprocess.run(initdb, check=True, cwd=folder, **quiet, **user)
     options = {"listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "off", "max_connections": "60"}
     arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    server = subprocess.Popen([str(bin / "postgres"), "-D", str(data), *arguments], cwd=folder, **quiet, **user)  # type: ignore[call-overload]
+    server = subprocess.Popen([str(bin / "postgres"), "-D", str(data), *arguments], cwd=folder, **quiet, **user)
     try:
-        subprocess.run([str(bin / "pg_isready"), "-h", str(folder), "-t", "30", "-q"], check=False, **quiet)  # type: ignore[call-overload]
+        subprocess.run([str(bin / "pg_isready"), "-h", str(folder), "-t", "30", "-q"], check=False, **quiet)
         _until_ready(server, folder)
         yield Server(folder)
     finally:

@@ -36,12 +36,12 @@ class _Forgotten(Exception):
 
 
 class _Id(msgspec.Struct):
-    sourcedId: str | int | None = None  # noqa: N815
-    dateLastModified: Any = None  # noqa: N815
+    sourcedId: str | int | None = None
+    dateLastModified: Any = None
 
 
 class _Standing(msgspec.Struct):
-    sourcedId: str | int  # noqa: N815
+    sourcedId: str | int
     status: Any = None
 
 

@@ -9,7 +9,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
 
-class at(FunctionElement[str]):  # noqa: N801
+class at(FunctionElement[str]):
     """The text at a path of keys and positions: `at(column, "id", 0)`."""
 
     inherit_cache = False
@@ -32,7 +32,7 @@ def _at_postgresql(element: at, compiler: SQLCompiler, **options: Any) -> str:
     return f"(CAST({compiler.process(element.clauses, **options)} AS jsonb) #>> '{{{path}}}')"
 
 
-class names_only(FunctionElement[str]):  # noqa: N801
+class names_only(FunctionElement[str]):
     """An object with every value null, but for the keys that are kept: `names_only(column, ("id",))`."""
 
     inherit_cache = False
@@ -58,7 +58,7 @@ def _names_postgresql(element: names_only, compiler: SQLCompiler, **options: Any
     return f"(SELECT {object_of} FROM jsonb_each(CAST({column} AS jsonb)))"  # nosec B608  # names of ours
 
 
-class has_values(FunctionElement[bool]):  # noqa: N801
+class has_values(FunctionElement[bool]):
     """Whether an object has any value but null, the keys that are kept left out: `has_values(column, ("id",))`."""
 
     inherit_cache = False

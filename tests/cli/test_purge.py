@@ -66,7 +66,7 @@ def syncd(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
         with pytest.raises(SystemExit) as ended:
             main()
         printed = capsys.readouterr()
-        return Told(ended.value.code or 0, printed.out, printed.err)  # type: ignore[arg-type]
+        return Told(ended.value.code or 0, printed.out, printed.err)
 
     return command
 

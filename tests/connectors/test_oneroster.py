@@ -43,7 +43,7 @@ COLLECTIONS: dict[str, list[dict[str, Any]]] = {
 def provider(request: requests.PreparedRequest, *, cap: int = 1, total: bool = True) -> tuple[int, dict[str, str], bytes]:
     """A provider that gives `cap` records a page, whatever was asked."""
     name = str(request.url).split("?")[0].rsplit("/", 1)[1]
-    offset = int(request.params.get("offset", 0))  # type: ignore[attr-defined]
+    offset = int(request.params.get("offset", 0))
     records = COLLECTIONS[name]
     headers = {"X-Total-Count": str(len(records))} if total else {}
     return 200, headers, msgspec.json.encode({name: records[offset : offset + cap]})
@@ -84,7 +84,7 @@ class PretendOneRoster(Pretend):
 def filtering(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
     """A provider with one user who changed since; it insists on the filter, in UTC."""
     name = str(request.url).split("?")[0].rsplit("/", 1)[1]
-    asked = request.params  # type: ignore[attr-defined]
+    asked = request.params
     assert asked["filter"] == "dateLastModified>='2026-08-20T09:00:00.000Z'"
     changed = [STUDENT] if name == "users" and asked["offset"] == "0" else []
     return 200, {}, msgspec.json.encode({name: changed})
@@ -159,7 +159,7 @@ def test_an_id_that_is_no_utf8_is_no_id_and_a_count_of_superscripts_no_count(con
 @responses.activate
 def test_a_gateway_that_gives_up_on_large_pages_is_asked_for_less(connector: OneRosterConnector) -> None:
     def tired(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
-        return (504, {}, b"") if int(request.params["limit"]) > 2500 else provider(request)  # type: ignore[attr-defined]
+        return (504, {}, b"") if int(request.params["limit"]) > 2500 else provider(request)
 
     serve(users=tired)
     assert ends(connector)["users"] is None

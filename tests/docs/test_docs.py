@@ -46,7 +46,7 @@ def test_the_settings_of_the_store_and_the_log_are_documented() -> None:
 
 def test_each_command_stands_in_the_readme() -> None:
     group = typer.main.get_command(app)
-    assert [name for name in group.commands if f"`syncd {name}" not in README and f"`{name}" not in README] == []  # type: ignore[attr-defined]
+    assert [name for name in group.commands if f"`syncd {name}" not in README and f"`{name}" not in README] == []
 
 
 def test_each_error_stands_in_the_tree_at_the_top_of_its_file() -> None:

@@ -24,7 +24,7 @@ def poison() -> None:
                 os.kill(os.getpid(), signal.SIGKILL)
             yield item
 
-    CleverConnector.pull = poisoned  # type: ignore[method-assign]
+    CleverConnector.pull = poisoned
 
 
 def deaf() -> None:
@@ -34,7 +34,7 @@ def deaf() -> None:
         threading.Event().wait()
         yield from ()
 
-    CleverConnector.pull = pull  # type: ignore[method-assign]
+    CleverConnector.pull = pull
 
 
 def dead_scheduler() -> None:

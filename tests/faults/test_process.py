@@ -267,7 +267,7 @@ def test_sources_under_suspicion_run_one_by_one_so_that_none_takes_the_blame_for
 
     monkeypatch.setattr("syncd.daemon.scheduler.run", at_work)
     scheduler = Scheduler(installed.store, load(installed.config))
-    suspects = scheduler._suspects = Asked()  # type: ignore[assignment]
+    suspects = scheduler._suspects = Asked()
     threads = [threading.Thread(target=scheduler._pull, args=(name, Mode.FULL)) for name in ("ogdenville", "shelbyville", "springfield")]
     for thread in threads:
         thread.start()

@@ -32,7 +32,7 @@ class App:
         app = self
 
         class Front(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:  # noqa: N802
+            def do_GET(self) -> None:
                 app.requests.append(self.path)
                 body = app.tokens() if self.path.startswith("/oauth") else app.answer(self.path, self.headers["Authorization"])
                 self.send_response(200 if body else 404)
@@ -49,7 +49,7 @@ class App:
 
     def tokens(self) -> bytes:
         entries = [
-            {"owner": {"type": "district", "id": sandbox.district.district().clever_id}, "access_token": token}  # type: ignore[union-attr]
+            {"owner": {"type": "district", "id": sandbox.district.district().clever_id}, "access_token": token}
             for token, sandbox in self.districts.items()
         ]
         return json.dumps({"data": entries}).encode()

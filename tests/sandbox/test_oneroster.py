@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import requests
-from requests_oauthlib import OAuth1  # type: ignore[import-untyped, unused-ignore]
+from requests_oauthlib import OAuth1
 
 from syncd.sandbox import District, Sandbox, running
 

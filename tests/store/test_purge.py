@@ -142,7 +142,7 @@ def test_a_held_return_of_a_purged_student_is_left_out_of_the_approval_and_held_
     assert again.state == "held", "a person undid just that"
     school.sync(approves=again.run, trigger=Trigger.APPROVE)
     school.add(gone, student("s9"))
-    school.limits = GuardSettings(max_creations=0, when_held="hold-all")  # type: ignore[arg-type]
+    school.limits = GuardSettings(max_creations=0, when_held="hold-all")
     held = school.sync()
     assert held.state == "held" and "Wiggum-s1" in school.tell(held_changes) + repr(school.user("s1"))
     school.purge(days=31)
@@ -157,7 +157,7 @@ def test_a_held_return_of_a_purged_student_is_left_out_of_the_approval_and_held_
 def test_holds_that_nobody_answered_go_with_the_old_values(school: School) -> None:
     school.sync()
     school.add(student("s9"))
-    school.limits = GuardSettings(max_creations=0)  # type: ignore[arg-type]
+    school.limits = GuardSettings(max_creations=0)
     held = school.sync()
     at = datetime.now(UTC)
     for days, state in ((29, "held"), (30, "rejected")):

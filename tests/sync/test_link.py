@@ -146,7 +146,7 @@ def expect(one: dict[str, Any], other: dict[str, Any], before: dict[Any, Any], d
             for stronger in brought_up:
                 if doubt is None and (x, z) not in stronger and any(x == pair[0] or z == pair[1] for pair in stronger):
                     found[x, z] = "contradicted"
-        brought_up.append({pair: (rule, doubt) for pair, doubt in found.items()})  # type: ignore[misc]
+        brought_up.append({pair: (rule, doubt) for pair, doubt in found.items()})
         sure |= {pair: rule for pair, doubt in found.items() if doubt is None}
     proposals: dict[Any, Any] = {}
     for level in brought_up:
