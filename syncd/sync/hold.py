@@ -4,11 +4,10 @@ An approval is a run of its own. It takes up what was held if the roster still s
 since nobody who looked at the hold could know of it.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, and_, delete, func, insert, select, update
 
 from syncd.errors import NothingHeld
 from syncd.report import RunReport, State
@@ -87,16 +86,18 @@ def take_up(connection: Connection, source: str, run: int, same: Mapping[str, st
     left_out = 0
     with connection.begin():
         for kind in ROSTER:
+            held = {row.record_id: row for row in connection.execute(_held(kind, source, run)).all()}
+            earlier = {new_id: old_id for old_id, new_id in same.items()} if kind == "user" else {}
             changes: list[Restaged] = []
-            for row in _held(connection, source, run, kind):
-                if kind == "user" and row.record_id in same and row.action == Action.DEACTIVATE.value:
+            for row in held.values():
+                if row.record_id in earlier.values():
                     continue
-                if kind == "user" and row.record_id in same.values() and row.action == Action.CREATE.value:
-                    row = _paired(connection, source, row, next(old for old, new in same.items() if new == row.record_id))
-                if _moved_on(connection, source, kind, row):
+                before = held.get(earlier.get(row.record_id, ""))
+                if any(map(_moved_on, (row, before) if before else (row,))):
                     left_out += 1
-                    continue
-                if row.action in WHOLE:
+                elif before:
+                    changes.append(_paired(connection, source, before.record_id, row))
+                elif row.action in WHOLE:
                     changes.append(Restaged(row.record_id, row.action, row.fields, row.old_id, row.record))
                 else:
                     new = {name: after for name, (_, after) in (row.fields or {}).items() if name != "deactivated_at"}
@@ -105,46 +106,28 @@ def take_up(connection: Connection, source: str, run: int, same: Mapping[str, st
     return left_out
 
 
-def _held(connection: Connection, source: str, run: int, kind: str) -> Iterator[Any]:
-    query = select(held_changes).where(held_changes.c.source == source, held_changes.c.run == run, held_changes.c.kind == kind)
-    yield from connection.execute(query.order_by(held_changes.c.record_id)).all()
+def _held(kind: str, source: str, run: int) -> Select[Any]:
+    """What a run holds of a kind, with the run that last changed the record since (`now_run`), and whether a new id is taken."""
+    roster, other = ROSTER[kind], ROSTER[kind].alias("other")
+    return (
+        select(held_changes, roster.c.changed_run.label("now_run"), other.c.id.is_not(None).label("taken"))
+        .outerjoin(roster, and_(roster.c.source == source, roster.c.id == func.coalesce(held_changes.c.old_id, held_changes.c.record_id)))
+        .outerjoin(other, and_(other.c.source == source, other.c.id == held_changes.c.record_id, held_changes.c.old_id.is_not(None)))
+        .where(held_changes.c.source == source, held_changes.c.run == run, held_changes.c.kind == kind)
+        .order_by(held_changes.c.record_id)
+    )
 
 
-def _paired(connection: Connection, source: str, row: Any, old_id: str) -> "_Held":
+def _moved_on(row: Any) -> bool:
+    return bool(row.now_run != row.seen_run or row.taken)
+
+
+def _paired(connection: Connection, source: str, old_id: str, row: Any) -> Restaged:
     """A held creation as the rekey of the user with the old id."""
     roster = ROSTER["user"]
-    leaves = select(held_changes.c.seen_run).where(
-        held_changes.c.source == source,
-        held_changes.c.run == row.run,
-        held_changes.c.kind == "user",
-        held_changes.c.record_id == old_id,
-    )
     before = connection.execute(select(roster).where(roster.c.source == source, roster.c.id == old_id)).one()._mapping
     fields = {name: [before[name], row.record[name]] for name in compare.content("user") if before[name] != row.record[name]}
-    seen_run = connection.execute(leaves).scalar_one()
-    return _Held(row.record_id, Action.REKEY.value, {"id": [old_id, row.record_id], **fields}, old_id, row.record, seen_run)
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    """One held change, as `held_changes` keeps it."""
-
-    record_id: str
-    action: str
-    fields: dict[str, Any] | None
-    old_id: str | None
-    record: dict[str, Any] | None
-    seen_run: int | None
-
-
-def _moved_on(connection: Connection, source: str, kind: str, row: Any) -> bool:
-    roster = ROSTER[kind].c
-    query = select(roster.changed_run).where(roster.source == source, roster.id == (row.old_id or row.record_id))
-    if connection.execute(query).scalar() != row.seen_run:
-        return True
-    if row.old_id is None:
-        return False
-    return connection.execute(select(roster.id).where(roster.source == source, roster.id == row.record_id)).first() is not None
+    return Restaged(row.record_id, Action.REKEY.value, {"id": [old_id, row.record_id], **fields}, old_id, row.record)
 
 
 def settle(connection: Connection, run: int, source: str, state: State, by: int | None = None) -> None:

@@ -84,6 +84,12 @@ def weigh(connection: Connection, source: str, at: datetime, unconfirmed: dict[s
     return Plan(actions, active, seen, frozenset(known), recent, schools, lost, unconfirmed or {}, again, doubted, renamed, names, whole)
 
 
+def to_apply(connection: Connection, plan: Plan) -> Plan:
+    """The plan without what is held by now."""
+    with connection.begin():
+        return replace(plan, actions=_actions(connection))
+
+
 def _about(connection: Connection, meant: ColumnElement[bool]) -> list[tuple[str, Action, int]]:
     """(kind, action, count) of the planned changes that are meant."""
     query = select(planned.c.kind, planned.c.action, func.count()).where(meant).group_by(planned.c.kind, planned.c.action)

@@ -273,7 +273,7 @@ def _pull(work: _Work) -> Staged:
     plan = planning.weigh(connection, order.source, datetime.now(UTC), confirmed.unasked, whole=not staged.incremental)
     _guard(work, plan)
     report.doubts += [f"of the missing {PLURAL[kind]}, {count} could not be asked for" for kind, count in confirmed.untold.items() if count]
-    counting.count(connection, planning.weigh(connection, order.source, datetime.now(UTC)), report, staged, confirmed)
+    counting.count(connection, planning.to_apply(connection, plan), report, staged, confirmed)
     return staged
 
 
