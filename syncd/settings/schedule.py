@@ -15,10 +15,11 @@ from pydantic_core import core_schema
 _EVERY = re.compile(r"every\s+(?:(\d+)\s+)?(second|minute|hour|day)s?$", re.IGNORECASE)
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600, "day": 86400}
 LATE = 60  # seconds at most: not all sources are asked in the same second
+_LOT = random.SystemRandom()
 HOW = 'write "every 15 minutes" or a cron expression such as "0 2 * * *" (minute hour day month weekday)'
 
 
-class _Cron(CronTrigger):  # type: ignore[misc]
+class _Cron(CronTrigger):  # type: ignore[misc]  # APScheduler 3 tells no types
     """A cron expression, up to a minute late. One that names an hour comes once a day, also in autumn, when an hour is lived twice.
 
     APScheduler's own jitter is added to the time on the clock's face, which in that second hour gives a time an hour ago: it would pull
@@ -30,7 +31,7 @@ class _Cron(CronTrigger):  # type: ignore[misc]
         found: datetime | None = super().get_next_fire_time(previous, now)
         while found is not None and names_an_hour and found.fold:
             found = super().get_next_fire_time(found, found)
-        return found and found.astimezone(UTC) + timedelta(seconds=random.uniform(0, LATE))  # noqa: S311  # nosec B311  # a delay
+        return found and found.astimezone(UTC) + timedelta(seconds=_LOT.uniform(0, LATE))
 
 
 @dataclass(frozen=True, slots=True)

@@ -276,7 +276,7 @@ class _Purge:
         """A person who got a new id has a history under the old one too, up to the run that gave it."""
         user = and_(changes.c.source == self._source, changes.c.kind == "user")
         known = select(purged.c.id, purged.c.changed_run).where(*self._mine("user")).cte(recursive=True)
-        earlier = select(jsontext.at(changes.c.fields, "id", 0), changes.c.run).join(
+        earlier = select(jsontext.at(self._connection, changes.c.fields, "id", 0), changes.c.run).join(
             known, and_(changes.c.record_id == known.c.id, changes.c.run <= known.c.changed_run)
         )
         known = known.union(earlier.where(user, changes.c.action == "rekey"))
@@ -318,7 +318,7 @@ class _Purge:
             update(changes)
             .where(changes.c.source == self._source, changes.c.kind == kind, changes.c.record_id.in_(self._fresh(kind)))
             .where(changes.c.run <= until, changes.c.purged_at.is_(None))
-            .values(fields=_names_only(), purged_at=self._at)
+            .values(fields=jsontext.names_only(self._connection, changes.c.fields, _STAYS), purged_at=self._at)
         )
 
     def _silence_old(self) -> int:
@@ -327,8 +327,8 @@ class _Purge:
         return self._run(
             update(changes)
             .where(changes.c.source == self._source, changes.c.run.in_(self._runs_before("history_days")))
-            .where(changes.c.purged_at.is_(None), jsontext.has_values(changes.c.fields, _STAYS))
-            .values(fields=_names_only(), purged_at=self._at)
+            .where(changes.c.purged_at.is_(None), jsontext.has_values(self._connection, changes.c.fields, _STAYS))
+            .values(fields=jsontext.names_only(self._connection, changes.c.fields, _STAYS), purged_at=self._at)
         )
 
     def _runs_before(self, key: str) -> Select[Any]:
@@ -340,7 +340,7 @@ class _Purge:
         return self._run(delete(user_parts).where(part.source == self._source, theirs))
 
     def _waiting(self) -> int:
-        theirs = jsontext.at(waiting.c.record, "user_id").in_(self._people())
+        theirs = jsontext.at(self._connection, waiting.c.record, "user_id").in_(self._people())
         return self._run(delete(waiting).where(waiting.c.source == self._source, theirs))
 
     def _links(self) -> int:
@@ -377,8 +377,3 @@ class _Purge:
         if "log_days" not in self._before:
             return 0
         return self._run(delete(run_log).where(run_log.c.source == self._source, run_log.c.at <= self._before["log_days"]))
-
-
-def _names_only() -> ColumnElement[Any]:
-    """A change's fields without their values, {field: null}; ids and dates stay."""
-    return case((changes.c.fields.is_(None), None), else_=jsontext.names_only(changes.c.fields, _STAYS))

@@ -161,7 +161,7 @@ def _keep_waiting(connection: Connection, source: str) -> None:
     connection.execute(waiting.delete().where(waiting.c.source == source))
     rows = (
         select(literal(source), *(staged_waiting.c[name] for name in names))
-        .where(~_is_purged(source, jsontext.at(staged_waiting.c.record, "user_id")))
+        .where(~_is_purged(source, jsontext.at(connection, staged_waiting.c.record, "user_id")))
         .order_by(staged_waiting.c.id)
     )
     connection.execute(insert(waiting).from_select(["source", *names], rows))

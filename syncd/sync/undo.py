@@ -76,7 +76,7 @@ def draw_up(connection: Connection, source: str, run: int) -> int:
     with connection.begin():
         for kind, roster in ROSTER.items():
             other = roster.alias()
-            earlier_id = jsontext.at(changes.c.fields, "id", 0)
+            earlier_id = jsontext.at(connection, changes.c.fields, "id", 0)
             query = (
                 select(
                     changes,

@@ -54,7 +54,7 @@ def test_a_clock_change_neither_skips_nor_doubles_a_pull(
 
 @pytest.mark.fault("X6")
 def test_each_half_hour_of_a_doubled_hour_comes_once_however_late_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("syncd.settings.schedule.random.uniform", lambda least, most: most)
+    monkeypatch.setattr("syncd.settings.schedule._LOT.uniform", lambda least, most: most)
     assert times("*/30 * * * *", "2026-11-01T00:45", 4) == ["01 01:01 CDT", "01 01:31 CDT", "01 01:01 CST", "01 01:31 CST"]
 
 
