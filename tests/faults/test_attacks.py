@@ -18,7 +18,7 @@ from syncd.settings.guard import GuardSettings
 from syncd.store import Store, open_store, roster
 from syncd.sync import run as sync
 from tests.model.district import Clock
-from tests.model.sis import EPOCH, InMemory, Mischief, Said, Sis
+from tests.model.sis import EPOCH, HONEST, InMemory, Mischief, Said, Sis
 
 STUDENTS, SCHOOL_SIZE = 100, 20
 
@@ -54,7 +54,7 @@ class District:
     def changes(self, record_id: str, **fields: Any) -> None:
         self.records["user", record_id] = {**self.records["user", record_id], **fields}
 
-    def run(self, mischief: Mischief = Mischief(), **options: Any) -> RunReport:  # noqa: B008
+    def run(self, mischief: Mischief = HONEST, **options: Any) -> RunReport:
         Clock.moment += timedelta(minutes=1)
         options.setdefault("limits", self.limits)
         order = sync.Order("springfield", lambda context: InMemory(self.sis, mischief, Said(), context), **options)
@@ -62,7 +62,7 @@ class District:
         assert report.state != State.FAILED, report.error
         return report
 
-    def pull(self, mode: Mode = Mode.FULL, mischief: Mischief = Mischief()) -> RunReport:  # noqa: B008
+    def pull(self, mode: Mode = Mode.FULL, mischief: Mischief = HONEST) -> RunReport:
         self.sis.commit()
         return self.run(mischief, mode=mode)
 

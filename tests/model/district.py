@@ -22,7 +22,7 @@ from syncd.sync import planning
 from syncd.sync import run as sync
 from tests import stores
 from tests.model.oracle import KINDS, Limits, Oracle, Outcome, Row
-from tests.model.sis import EPOCH, RESOURCE, InMemory, Key, Killed, Mischief, Said, Sis
+from tests.model.sis import EPOCH, HONEST, RESOURCE, InMemory, Key, Killed, Mischief, Said, Sis
 
 SOURCE, NEIGHBOUR = "springfield", "shelbyville"
 
@@ -97,18 +97,18 @@ class District:
 
     def neighbour(self) -> None:
         """Another source brings records under the same ids; nothing that happens here may touch them."""
-        order = sync.Order(NEIGHBOUR, lambda context: InMemory(self.sis, Mischief(), Said(), context), self.limits)
+        order = sync.Order(NEIGHBOUR, lambda context: InMemory(self.sis, HONEST, Said(), context), self.limits)
         report = sync.run(self.store, order, Context(NEIGHBOUR))
         assert report.state == State.APPLIED
         self.neighbours = self._held(NEIGHBOUR)
 
-    def _run(self, mischief: Mischief = Mischief(), said: Said | None = None, **options: Any) -> RunReport:  # noqa: B008
+    def _run(self, mischief: Mischief = HONEST, said: Said | None = None, **options: Any) -> RunReport:
         self.later(1 / 60)
         written = said if said is not None else Said()
         order = sync.Order(SOURCE, lambda context: InMemory(self.sis, mischief, written, context), self.limits, **options)
         return sync.run(self.store, order, Context(SOURCE))
 
-    def pull(self, mode: Mode = Mode.FULL, mischief: Mischief = Mischief()) -> RunReport | None:  # noqa: B008
+    def pull(self, mode: Mode = Mode.FULL, mischief: Mischief = HONEST) -> RunReport | None:
         """Pull, and compare everything. None when the process died on it."""
         said = Said()
         try:
@@ -172,7 +172,7 @@ class District:
 
         report = self._run(said=said, dry_run=True, on_plan=keep)
         assert report.state == State.PLANNED
-        outcome = self._judge(said, Mischief())
+        outcome = self._judge(said, HONEST)
         self._compare(report, outcome, said)
         wanted = {change.key: change.action for change in outcome.applied} | {key: held[0].action for key, held in outcome.held.items()}
         assert {(kind, record_id): action for kind, record_id, action, _ in planned} == wanted
@@ -251,7 +251,7 @@ class District:
     def _compare_with_source(self, outcome: Outcome, said: Said, mischief: Mischief) -> None:
         """After a full pull the roster is the source, and after a pull of changes, too, if it was before: unless the source said what is
         not so, something waits, or a person acted."""
-        honest = mischief in (Mischief(), Mischief(forgets=True), Mischief(repeats=mischief.repeats))
+        honest = mischief in (HONEST, Mischief(forgets=True), Mischief(repeats=mischief.repeats))
         followed = self.faithful or not said.incremental
         self.faithful = honest and followed and not outcome.held and not self.oracle.waiting
         assert not self.faithful or self.equal()

@@ -55,6 +55,9 @@ class Mischief:
     doubles: frozenset[Key] = frozenset()
 
 
+HONEST = Mischief()
+
+
 @dataclass(frozen=True)
 class Statement:
     """What one document said of one record. document: the id of the document that said it, when it is not the record's own."""
