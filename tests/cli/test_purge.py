@@ -4,18 +4,16 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import update
 
-from syncd.cli import main
 from syncd.settings.file import load
 from syncd.store import Store, open_store, roster
 from syncd.store.tables import ROSTER, runs
+from tests.commands import syncd
 from tests.store.test_purge import School
 
 CONFIG = """
@@ -48,65 +46,42 @@ def configure(tmp_path: Path, retention: str) -> Path:
     return path
 
 
-@dataclass
-class Told:
-    """What a command printed, and the exit code it ended with."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-@pytest.fixture
-def syncd(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Told]:
-    """The command, in this process: a new one for each call would take longer than all the rest."""
-
-    def command(config: Path, *arguments: str) -> Told:
-        monkeypatch.setattr(sys, "argv", ["syncd", "--config", str(config), *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        return Told(ended.value.code or 0, printed.out, printed.err)
-
-    return command
-
-
 def name(store: Store) -> str | None:
     [found] = roster.record(store, "user", "s1")
     told: str | None = found["family_name"]
     return told
 
 
-def test_purge_shows_does_and_remembers(school: School, tmp_path: Path, syncd: Callable[..., Told]) -> None:
+def test_purge_shows_does_and_remembers(school: School, tmp_path: Path) -> None:
     config = configure(tmp_path, "")
     nothing = syncd(config, "db", "purge")
-    assert (nothing.returncode, name(school.store)) == (0, "Wiggum-s1") and "Nothing is to be purged" in nothing.stdout
+    assert (nothing.code, name(school.store)) == (0, "Wiggum-s1") and "Nothing is to be purged" in nothing.out
     config = configure(tmp_path, "[retention]\ninactive_days = 100")
     shown = syncd(config, "db", "purge", "--dry-run")
-    assert "springfield: would go: 1 users" in shown.stdout and name(school.store) == "Wiggum-s1"
+    assert "springfield: would go: 1 users" in shown.out and name(school.store) == "Wiggum-s1"
     done = syncd(config, "db", "purge", "--json")
-    proof = json.loads(done.stdout)
-    assert (done.returncode, proof["wiped"], name(school.store)) == (0, True, None)
+    proof = json.loads(done.out)
+    assert (done.code, proof["wiped"], name(school.store)) == (0, True, None)
     [gone] = proof["sources"]
-    assert gone["counts"]["users"] == 1 and len(gone["marks"]["users"][0]) == 64 and "s1" not in done.stdout
-    remembered = json.loads(syncd(config, "db", "purges", "--json").stdout)["purges"]
+    assert gone["counts"]["users"] == 1 and len(gone["marks"]["users"][0]) == 64 and "s1" not in done.out
+    remembered = json.loads(syncd(config, "db", "purges", "--json").out)["purges"]
     assert [(one["policy"], one["counts"]) for one in remembered] == [({"inactive_days": 100}, gone["counts"])]
     told = syncd(config, "history", "user", "s1")
-    assert "its data purged on" in told.stdout
+    assert "its data purged on" in told.out
     as_of = syncd(config, "roster", "users", "--as-of", "1", "--json")
-    assert len(json.loads(as_of.stdout)["records"]) == 6 and "values were purged" in as_of.stderr
+    assert len(json.loads(as_of.out)["records"]) == 6 and "values were purged" in as_of.err
     undone = syncd(config, "undo", "2")
-    assert (undone.returncode, name(school.store)) == (1, None)
-    assert "run 2 can not be undone: its values were purged on" in undone.stderr and "Traceback" not in undone.stderr
+    assert (undone.code, name(school.store)) == (1, None)
+    assert "run 2 can not be undone: its values were purged on" in undone.err and "Traceback" not in undone.err
 
 
-def test_forget_asks_for_force_with_who_is_active(school: School, tmp_path: Path, syncd: Callable[..., Told]) -> None:
+def test_forget_asks_for_force_with_who_is_active(school: School, tmp_path: Path) -> None:
     config = configure(tmp_path, "")
     refused = syncd(config, "db", "forget", "springfield", "s2")
-    assert refused.returncode == 1 and "user s2 is active" in refused.stderr
+    assert refused.code == 1 and "user s2 is active" in refused.err
     done = syncd(config, "db", "forget", "springfield", "s1")
-    assert (done.returncode, name(school.store)) == (0, None) and "springfield: gone: 1 users" in done.stdout
-    assert "on request" in syncd(config, "db", "purges").stdout
+    assert (done.code, name(school.store)) == (0, None) and "springfield: gone: 1 users" in done.out
+    assert "on request" in syncd(config, "db", "purges").out
 
 
 def test_a_source_has_days_of_its_own_before_those_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

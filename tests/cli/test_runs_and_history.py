@@ -8,18 +8,16 @@ import pytest
 from syncd.report import Mode
 from syncd.sandbox import District, running
 from syncd.store import roster
-from tests.journeys.commands import Commands
+from tests.commands import Commands
 from tests.journeys.synced import Synced
 
 TWO = "oneroster-1.2-oauth2"
 
 
-def test_a_held_run_shows_what_waits_and_why_and_what_was_applied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_held_run_shows_what_waits_and_why_and_what_was_applied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(District.generate(students=60, seed=75)) as sandbox:
         source = Synced(sandbox, tmp_path, TWO, monkeypatch)
-        syncd = Commands(sandbox, tmp_path, monkeypatch, capsys, TWO)
+        syncd = Commands(sandbox, tmp_path, monkeypatch, TWO)
         source.sync()
         sandbox.rehearse("mass-removal")
         renamed = next(user for user in sandbox.district.users.values() if not user.gone and user.email)
@@ -45,12 +43,10 @@ def test_a_held_run_shows_what_waits_and_why_and_what_was_applied(
         assert "Rejected by a person" in answered and "Held, for a person" not in answered and "Applied:" in answered
 
 
-def test_a_record_is_found_under_the_id_that_it_had(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_record_is_found_under_the_id_that_it_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(District.generate(students=25, seed=76)) as sandbox:
         source = Synced(sandbox, tmp_path, TWO, monkeypatch)
-        syncd = Commands(sandbox, tmp_path, monkeypatch, capsys, TWO)
+        syncd = Commands(sandbox, tmp_path, monkeypatch, TWO)
         source.sync()
         number = next(user for user in sandbox.district.users.values() if user.grades and not user.gone)
         old = number.id
@@ -66,12 +62,10 @@ def test_a_record_is_found_under_the_id_that_it_had(
         assert lost.code == 1 and "there is no user nobody" in lost.err
 
 
-def test_status_tells_what_waits_until_somebody_answers_and_what_was_not_complete(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_status_tells_what_waits_until_somebody_answers_and_what_was_not_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(District.generate(students=60, seed=77)) as sandbox:
         source = Synced(sandbox, tmp_path, "clever-3.1", monkeypatch)
-        syncd = Commands(sandbox, tmp_path, monkeypatch, capsys)
+        syncd = Commands(sandbox, tmp_path, monkeypatch)
         source.sync()
         sandbox.rehearse("mass-removal")
         held = source.sync()
@@ -93,12 +87,10 @@ def test_status_tells_what_waits_until_somebody_answers_and_what_was_not_complet
         assert "not complete" not in syncd("status").out
 
 
-def test_an_approval_says_how_it_is_taken_back_and_a_superseded_run_is_called_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_approval_says_how_it_is_taken_back_and_a_superseded_run_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(District.generate(students=60, seed=78)) as sandbox:
         source = Synced(sandbox, tmp_path, TWO, monkeypatch)
-        syncd = Commands(sandbox, tmp_path, monkeypatch, capsys, TWO)
+        syncd = Commands(sandbox, tmp_path, monkeypatch, TWO)
         source.sync()
         sandbox.rehearse("mass-removal")
         first, second = source.sync(), source.sync()
@@ -109,20 +101,18 @@ def test_an_approval_says_how_it_is_taken_back_and_a_superseded_run_is_called_so
         assert done.code == 0 and f"To take this back: syncd undo {second.run + 1}" in done.out
 
 
-def test_a_run_by_hand_keeps_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_by_hand_keeps_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(District.generate(students=25, seed=79)) as sandbox:
-        syncd = Commands(sandbox, tmp_path, monkeypatch, capsys)
+        syncd = Commands(sandbox, tmp_path, monkeypatch)
         done = syncd("sync", "springfield")
         assert done.code == 0 and "run started" not in done.err
         assert "run started" in syncd("logs").out and "run finished" in syncd("logs").out
 
 
-def test_a_student_is_found_by_number_and_by_the_whole_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_student_is_found_by_number_and_by_the_whole_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(District.generate(students=25, seed=80)) as sandbox:
         source = Synced(sandbox, tmp_path, TWO, monkeypatch)
-        syncd = Commands(sandbox, tmp_path, monkeypatch, capsys, TWO)
+        syncd = Commands(sandbox, tmp_path, monkeypatch, TWO)
         run = source.sync().run
         student = next(user for user in sandbox.district.users.values() if user.grades and not user.gone)
         for words in (student.number, f"{student.given_name} {student.family_name}"):

@@ -17,7 +17,7 @@ from syncd.http import session
 from syncd.http.mend import mended
 from syncd.roster.fields import day, moment, storable, text
 from syncd.store import runs
-from tests.faults.commands import configure, syncd
+from tests.commands import configure, syncd
 from tests.faults.odd import BOTH, ONEROSTER, nobody_went, odd
 
 # ── D4, D5: shapes and sizes ──────────────────────────────────────────────────────────────────────────
@@ -175,7 +175,7 @@ def test_names_of_all_scripts_are_kept_as_sent_and_both_spellings_of_a_letter_ar
             source.sandbox.put("users", id=user.id, given_name=name)
         assert source.sync().counts["users"].updated == 0
         found = syncd(configure(tmp_path, source.sandbox), "roster", "users", "--search", "Zoe\u0308", "--json")
-        assert [user["given_name"] for user in json.loads(found.stdout)["records"]] == [names[0]]
+        assert [user["given_name"] for user in json.loads(found.out)["records"]] == [names[0]]
 
 
 # ── D8, D17: days and times ───────────────────────────────────────────────────────────────────────────
@@ -282,7 +282,7 @@ def test_a_formula_is_stored_as_sent_and_is_only_text_in_the_list_for_the_vendor
         source.say("orgs", *({"sourcedId": f"{formula}\u200b"} for formula in formulas), effect="add")
         assert source.sync().state == "applied"
         assert source.held("user", student.id)["family_name"] == formulas[0]
-        printed = syncd(configure(tmp_path, source.sandbox), "quarantine", "springfield", "--csv").output
+        printed = syncd(configure(tmp_path, source.sandbox), "quarantine", "springfield", "--csv").out
     cells = [cell for row in csv.reader(io.StringIO(printed)) for cell in row]
     assert {cell for cell in cells if cell.strip().startswith(("=", "+", "-", "@", "＝"))} == set()
     assert {f"'{formula}" for formula in formulas[:5]} <= set(cells) and "a=1" in cells

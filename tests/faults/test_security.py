@@ -21,7 +21,7 @@ from syncd.contract import discovery
 from syncd.observe import logs
 from syncd.sandbox import District, Sandbox, running
 from syncd.store import lease, open_store, roster
-from tests.faults.commands import configure, syncd, syncd_process
+from tests.commands import configure, syncd, syncd_process
 
 INJECTIONS = ["'; DROP TABLE users; --", "x' OR '1'='1", '"; DELETE FROM users; --', "%", "_", "\\", "Robert'); DROP TABLE users;--"]
 
@@ -36,7 +36,7 @@ def synced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Sa
             monkeypatch.setenv(name, value)
         config = configure(tmp_path, sandbox)
         for source in ("springfield", "shelbyville"):
-            assert syncd(config, "sync", source).exit_code == 0
+            assert syncd(config, "sync", source).code == 0
         yield sandbox, config
 
 
@@ -57,17 +57,17 @@ def test_sql_in_names_ids_and_search_words_is_only_text(synced: tuple[Sandbox, P
     sandbox.put("users", id="x' OR '1'='1", given_name="Rowan", family_name="Ashdown", roles=roles)
     sandbox.put("users", id="'; DROP TABLE users; --", given_name="Linden", family_name="Ashdown", roles=roles)
     for source in ("springfield", "shelbyville"):
-        assert syncd(config, "sync", source, "--full").exit_code == 0
+        assert syncd(config, "sync", source, "--full").code == 0
         for name in INJECTIONS:
-            found = json.loads(syncd(config, "roster", "users", "--source", source, "--search", name, "--json").stdout)["records"]
+            found = json.loads(syncd(config, "roster", "users", "--source", source, "--search", name, "--json").out)["records"]
             assert all(any(name.lower() in str(record[field]).lower() for field in SEARCHED) for record in found)
             assert name in {record["family_name"] for record in found}
-            assert syncd(config, "roster", "users", "--search", name, "--as-of", "2").exit_code == 0
+            assert syncd(config, "roster", "users", "--search", name, "--as-of", "2").code == 0
     for record_id in ("x' OR '1'='1", "'; DROP TABLE users; --"):
-        told = json.loads(syncd(config, "history", "user", record_id, "--json").stdout)
+        told = json.loads(syncd(config, "history", "user", record_id, "--json").out)
         assert [record["id"] for record in told["records"]] == [record_id]
-    assert syncd(config, "history", "user", "nobody' OR ''='").exception is not None
-    assert syncd(config, "quarantine", "x' OR '1'='1").exception is not None
+    assert "there is no user" in syncd(config, "history", "user", "nobody' OR ''='").err
+    assert "has no source" in syncd(config, "quarantine", "x' OR '1'='1").err
 
 
 @pytest.mark.fault("S14")
@@ -90,7 +90,7 @@ def test_escape_codes_and_line_breaks_are_shown_and_never_acted_on(synced: tuple
         ["quarantine", "shelbyville"], ["quarantine", "shelbyville", "--json"], ["quarantine", "shelbyville", "--csv"], ["logs", "4"],
     ):  # fmt: skip
         shown.append(syncd(config, *command))
-    text = "".join(found.output for found in shown)
+    text = "".join(found.out + found.err for found in shown)
     assert "evil" in text and not set(text) & {"\x1b", "\x9b", "\x07", "\u202e"}
     assert "Ash\ndown" not in text
     for as_json in (True, False):
@@ -175,15 +175,13 @@ def test_no_secret_and_nobodys_name_is_in_anything_that_a_whole_life_says(tmp_pa
             ["quarantine", "shelbyville"], ["quarantine", "shelbyville", "--json"], ["sync", "springfield", "--dry-run", "--json"],
             ["verify", "springfield", "--json"], ["check", "--connect", "--json"], ["db", "status"], ["db", "check"],
         ):  # fmt: skip
-            told.append(syncd(config, *arguments).output)
+            told.append("".join(syncd(config, *arguments)[1:]))
     secrets = (TOKEN, SECRET, CLIENT)
     said = "\n".join([*told, log, store_words(tmp_path / "roster.db")])
     assert all(word in said for word in ("run finished", "too-long", "not-a-date", "answered 400", "a secret may not stand", "held"))
     assert [word for word in (*secrets, *PERSON.values()) if word in said] == []
     # What shows the roster shows names, and never a secret; and no secret lies in the store.
-    shown = (
-        syncd(config, "roster", "users", "--status", "all", "--json").output + syncd(config, "history", "user", student.id, "--json").output
-    )
+    shown = syncd(config, "roster", "users", "--status", "all", "--json").out + syncd(config, "history", "user", student.id, "--json").out
     files = b"".join(file.read_bytes() for file in tmp_path.glob("roster.db*"))
     assert PERSON["family_name"] in shown and PERSON["family_name"].encode() in files
     assert [word for word in secrets if word in shown or word.encode() in files] == []
@@ -240,7 +238,7 @@ def test_store_wal_locks_folders_and_configuration_are_their_owners_alone(tmp_pa
         **dict.fromkeys(["roster.db", "roster.db-shm", "roster.db-springfield.lock", "roster.db-wal"], 0o600),
     }
     config = tmp_path / "syncd.toml"
-    assert syncd(config, "init", "--connector", "clever", "--name", "springfield").exit_code == 0
+    assert syncd(config, "init", "--connector", "clever", "--name", "springfield").code == 0
     assert config.stat().st_mode & 0o777 == 0o600
 
 
@@ -274,9 +272,9 @@ def test_a_secret_that_all_can_read_and_a_configuration_that_all_can_write_are_r
         for path, mode in ((place, folder), (files["secret"], secret), (files["config"], config)):
             path.chmod(mode)
         done = syncd(files["config"], "check")
-        assert (done.exit_code == 0) is (told is None), done.exception
+        assert done.code == (0 if told is None else 2), done.err
         if told is not None:
-            assert told.format(**files) in str(done.exception) and getattr(done.exception, "exit_code", None) == 2
+            assert told.format(**files) in done.err
 
 
 # ── S17: holes ────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from syncd.contract.connector import Context
 from syncd.sandbox import District, Sandbox, running
 from syncd.settings.guard import GuardSettings
 from syncd.store import roster
-from tests.journeys.commands import Commands
+from tests.commands import Commands
 from tests.journeys.synced import Synced
 
 CLEVER, TWO = "clever-3.1", "oneroster-1.2-oauth2"
@@ -47,16 +47,14 @@ def asked(source: Synced) -> int:
     return sum("/users/" in seen.path for seen in source.sandbox.requests())
 
 
-def test_who_slipped_between_the_pages_stays_and_who_left_goes(
-    source: Synced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_who_slipped_between_the_pages_stays_and_who_left_goes(source: Synced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gone, before = leaves(source.sandbox, source), users(source)
     source.sandbox.fault("lose", pattern=LIST, records=3)
     report = source.sync()
     assert (report.state, report.counts["users"].confirmed, report.counts["users"].deactivated) == ("applied", 3, 1)
     assert users(source) == before - 1 and asked(source) == 4
     assert roster.record(source.store, "user", gone)[0]["status"] == "inactive"
-    syncd = Commands(source.sandbox, tmp_path, monkeypatch, capsys, source.expected_as)
+    syncd = Commands(source.sandbox, tmp_path, monkeypatch, source.expected_as)
     assert "3 users were missing from the list, but are there when asked for: they stay." in syncd("runs", "show", report.run).out
     source.sandbox.clear_faults()
     source.sync()

@@ -15,7 +15,7 @@ from syncd.cli.quarantine import REASONS
 from syncd.report import Mode, RunReport
 from syncd.sandbox import District, Sandbox, running
 from syncd.store import roster, runs
-from tests.journeys.commands import Commands
+from tests.commands import Commands
 from tests.journeys.synced import Synced
 
 CLEVER, TWO = "clever-3.1", "oneroster-1.2-oauth2"
@@ -170,10 +170,8 @@ def test_the_report_counts_them(wrong: Wrong) -> None:
     assert (counts["terms"].quarantined, counts["courses"].quarantined) == (1, 1)
 
 
-def test_it_is_printed_by_id_and_reason_and_without_anybodys_name(
-    wrong: Wrong, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    syncd = Commands(wrong.sandbox, wrong.folder, monkeypatch, capsys)
+def test_it_is_printed_by_id_and_reason_and_without_anybodys_name(wrong: Wrong, monkeypatch: pytest.MonkeyPatch) -> None:
+    syncd = Commands(wrong.sandbox, wrong.folder, monkeypatch)
     table, listed = (syncd("quarantine", "springfield", *option).out for option in ((), ("--csv",)))
     names = {record["family_name"] for record in wrong.before.values() if record.get("family_name")}
     for printed in (table, listed):
@@ -260,11 +258,9 @@ def test_a_section_may_take_in_a_student_whose_own_record_can_not_be_read_today(
         assert report.counts["enrollments"].created == 1
 
 
-def test_a_source_that_sends_all_well_has_nothing_in_quarantine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_source_that_sends_all_well_has_nothing_in_quarantine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(District.generate(students=25, seed=85)) as sandbox:
-        syncd = Commands(sandbox, tmp_path, monkeypatch, capsys)
+        syncd = Commands(sandbox, tmp_path, monkeypatch)
         assert syncd("sync", "springfield").code == 0
         rows: list[Any] = json.loads(syncd("quarantine", "springfield", "--json").out)["quarantine"]
         assert [row for row in rows if not row["used"]] == []

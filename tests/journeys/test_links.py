@@ -3,7 +3,6 @@
 import json
 import os
 import pwd
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from syncd.cli import main
 from syncd.sandbox import District, Sandbox, running
 from syncd.sandbox.district import User, clever_id_of, facets
 from syncd.settings.guard import GuardSettings
@@ -20,6 +18,7 @@ from syncd.store import links as kept
 from syncd.store import purge
 from syncd.sync import alike
 from tests import stores
+from tests.commands import syncd
 from tests.journeys.synced import Synced
 
 ANY_CHANGE = GuardSettings(
@@ -206,7 +205,7 @@ def test_a_fault_in_linking_costs_the_roster_nothing_and_the_next_run_makes_good
 
 
 @pytest.fixture
-def decided(districts: Callable[..., Both], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+def decided(districts: Callable[..., Both], tmp_path: Path) -> Any:
     """(both sources, a child whose number is contradicted, what a command says)"""
     both = districts()
     child = students(both.sis.sandbox)[0]
@@ -222,15 +221,12 @@ def decided(districts: Callable[..., Both], tmp_path: Path, monkeypatch: pytest.
         f'[sources.form]\nconnector = "clever"\n{token}\npeople = "springfeild"\n'
     )
 
-    def syncd(*arguments: str, code: int = 0) -> str:
-        monkeypatch.setattr(sys, "argv", ["syncd", "--config", str(config), *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        told = capsys.readouterr()
-        assert (ended.value.code or 0) == code, told.err
+    def command(*arguments: str, code: int = 0) -> str:
+        told = syncd(config, *arguments)
+        assert told.code == code, told.err
         return told.out + told.err
 
-    return both, child, syncd
+    return both, child, command
 
 
 def test_a_person_sees_what_waits_without_names_and_accepts_it(decided: Any) -> None:

@@ -13,7 +13,7 @@ from syncd.sandbox import District, Sandbox, running
 from syncd.sandbox.district import User
 from syncd.store import roster, runs
 from syncd.store.tables import ROSTER
-from tests.journeys.commands import Commands
+from tests.commands import Commands
 from tests.journeys.synced import Synced
 
 CLEVER, ONE, TWO = "clever-3.1", "oneroster-1.1-oauth2", "oneroster-1.2-oauth2"
@@ -291,9 +291,9 @@ def test_the_roster_is_shown_as_it_was_after_each_run(dialect: str, tmp_path: Pa
 # ── the command line ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_undo_on_the_command_line(twice: tuple[Synced, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_undo_on_the_command_line(twice: tuple[Synced, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, who = twice
-    syncd = Commands(source.sandbox, tmp_path, monkeypatch, capsys)
+    syncd = Commands(source.sandbox, tmp_path, monkeypatch)
     refused = syncd("undo", 2)
     assert refused.code == 1 and f"user {who} (run 3)" in refused.err and "--force" in refused.err
     dry = syncd("undo", 3, "--dry-run")
@@ -307,9 +307,9 @@ def test_undo_on_the_command_line(twice: tuple[Synced, str], tmp_path: Path, mon
     assert syncd("undo", 99).code == 1 and "there is no run 99" in syncd("undo", 99).err
 
 
-def test_as_of_on_the_command_line(twice: tuple[Synced, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_as_of_on_the_command_line(twice: tuple[Synced, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, who = twice
-    syncd = Commands(source.sandbox, tmp_path, monkeypatch, capsys)
+    syncd = Commands(source.sandbox, tmp_path, monkeypatch)
     assert '"middle_name":"Third"' in syncd("roster", "users", "--search", who, "--json").out
     assert '"middle_name":"Second"' in syncd("roster", "users", "--search", who, "--as-of", 2, "--json").out
     assert '"Third"' in syncd("roster", "users", "--search", who, "--as-of", "2999-01-01T00:00", "--json").out

@@ -8,7 +8,7 @@ import pytest
 
 from syncd.sandbox import District, running
 from syncd.store.tables import metadata, sources
-from tests.journeys.commands import Commands
+from tests.commands import Commands
 from tests.journeys.synced import Synced
 
 
@@ -26,11 +26,11 @@ def tables(source: Synced) -> dict[str, Any]:
 
 @pytest.mark.parametrize("dialect", ["clever-3.1", "oneroster-1.2-oauth2"])
 def test_a_roster_that_equals_its_source_is_told_so_and_one_that_does_not_is_told_by_ids(
-    dialect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    dialect: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running(District.generate(students=25, seed=71)) as sandbox:
         source = Synced(sandbox, tmp_path, dialect, monkeypatch)
-        syncd = Commands(sandbox, tmp_path, monkeypatch, capsys, dialect)
+        syncd = Commands(sandbox, tmp_path, monkeypatch, dialect)
         sandbox.day(1)
         source.sync()
         same = syncd("verify", "springfield")
@@ -51,12 +51,10 @@ def test_a_roster_that_equals_its_source_is_told_so_and_one_that_does_not_is_tol
         assert syncd("verify", "springfield").code == 0
 
 
-def test_it_compares_all_also_where_a_sync_would_hold(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_it_compares_all_also_where_a_sync_would_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(District.generate(students=60, seed=72)) as sandbox:
         source = Synced(sandbox, tmp_path, "clever-3.1", monkeypatch)
-        syncd = Commands(sandbox, tmp_path, monkeypatch, capsys)
+        syncd = Commands(sandbox, tmp_path, monkeypatch)
         source.sync()
         sandbox.rehearse("mass-removal")
         before = tables(source)
@@ -69,12 +67,10 @@ def test_it_compares_all_also_where_a_sync_would_hold(
         assert tables(source) == before
 
 
-def test_what_could_not_be_compared_is_not_called_equal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_could_not_be_compared_is_not_called_equal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with running(District.generate(students=25, seed=73)) as sandbox:
         source = Synced(sandbox, tmp_path, "clever-3.1", monkeypatch)
-        syncd = Commands(sandbox, tmp_path, monkeypatch, capsys)
+        syncd = Commands(sandbox, tmp_path, monkeypatch)
         source.sync()
         sandbox.fault("status", path="/terms", status=403)
         told = syncd("verify", "springfield")

@@ -15,7 +15,6 @@ import pytest
 from sqlalchemy import event, select, text
 from sqlalchemy.exc import OperationalError
 
-from syncd.cli import main
 from syncd.errors import AlreadyRunning, ConfigError, DaemonRunning, StoreError
 from syncd.sandbox import District, Sandbox, running
 from syncd.settings.file import load
@@ -24,6 +23,7 @@ from syncd.store.move import move
 from syncd.store.tables import metadata
 from syncd.sync import run as run_module
 from tests import stores
+from tests.commands import syncd
 from tests.journeys.synced import Synced
 
 CLEVER = "clever-3.1"
@@ -214,17 +214,14 @@ def test_a_move_that_does_not_come_out_the_same_leaves_nothing(source: Synced, t
         move(source.store, other)
 
 
-def test_migrate_on_the_command_line(source: Synced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_migrate_on_the_command_line(source: Synced, tmp_path: Path) -> None:
     old, new = (store.engine.url.render_as_string() for store in (source.store, open_store(stores.server().fresh())))
     config = tmp_path / "syncd.toml"
     config.write_text(f'[store]\nurl = "{old}"\n')
     for to, code, told in ((new, 0, "each was compared"), (new, 1, "is not empty"), ("postgresql://u:secret-word@h/d", 2, "command line")):
-        monkeypatch.setattr(sys, "argv", ["syncd", "--config", str(config), "db", "migrate", "--to", to])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        printed = capsys.readouterr()
-        assert (ended.value.code or 0) == code and told in printed.out + printed.err
-        assert "secret-word" not in printed.out + printed.err
+        done = syncd(config, "db", "migrate", "--to", to)
+        assert done.code == code and told in done.out + done.err
+        assert "secret-word" not in done.out + done.err
 
 
 def test_a_password_comes_from_a_secret_and_never_stands_in_the_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
