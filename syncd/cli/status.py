@@ -9,7 +9,7 @@ from rich.text import Text
 
 from syncd.cli.app import Json, app, console, print_json, settings
 from syncd.cli.show import ago, held_sentence, state
-from syncd.daemon.breaker import left_alone_until
+from syncd.daemon.breaker import suspicion
 from syncd.store import open_store, roster, runs
 
 
@@ -34,7 +34,7 @@ def status(json: Json = False) -> None:
                 "doubts": whole.doubts if whole else [],
                 "progress": runs.progress(store, latest.run) if latest and latest.state == "running" else None,
                 "active": roster.active_counts(store, name),
-                "left_alone_until": left_alone_until(store, name, datetime.now(UTC)),
+                "left_alone_until": suspicion(store, name, datetime.now(UTC)).until,
             }
         )
     if json:

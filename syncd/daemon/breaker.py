@@ -6,6 +6,7 @@ with an error, sets everything right.
 """
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from syncd.store import Store, runs
 
@@ -13,11 +14,19 @@ TRIES = 3
 SHORTEST, LONGEST = timedelta(hours=1), timedelta(days=1)
 
 
-def left_alone_until(store: Store, source: str, now: datetime) -> datetime | None:
-    """Until when the daemon leaves a source alone; None when it does not."""
-    count, latest = runs.interrupted(store, source)
+class Suspicion(NamedTuple):
+    """How many of a source's latest runs, one after the other, ended with their process; until when the daemon leaves it alone for that
+    (None: it does not)."""
+
+    crashes: int
+    until: datetime | None
+
+
+def suspicion(store: Store, source: str, now: datetime) -> Suspicion:
+    """What to think of a source."""
+    crashes, latest = runs.interrupted(store, source)
     # A time in the future is of a clock that was wrong: it decides nothing.
-    if latest is None or count < TRIES or latest > now:
-        return None
-    until = latest + min(SHORTEST * 2 ** (count - TRIES), LONGEST)
-    return until if now < until else None
+    if latest is None or crashes < TRIES or latest > now:
+        return Suspicion(crashes, None)
+    until = latest + min(SHORTEST * 2 ** (crashes - TRIES), LONGEST)
+    return Suspicion(crashes, until if now < until else None)

@@ -116,15 +116,14 @@ class Scheduler:
         if source is None or self._stop.is_set():
             return
         try:
-            until = breaker.left_alone_until(self._store, name, datetime.now(UTC))
-            count, _ = runs.interrupted(self._store, name)
+            crashes, until = breaker.suspicion(self._store, name, datetime.now(UTC))
             if until is not None:
-                log.error("left alone, its last runs ended the whole process", source=name, count=count, next=until.isoformat())
+                log.error("left alone, its last runs ended the whole process", source=name, count=crashes, next=until.isoformat())
                 return
             # Without full pulls of their own, nothing else would catch what changes do not tell.
             mode = mode if source.common.full is not None else Mode.FULL
             order = Order.of(source, mode=mode, trigger=Trigger.SCHEDULE, today=self._settings.today())
-            with self._suspects if count else nullcontext():
+            with self._suspects if crashes else nullcontext():
                 if not self._stop.is_set():
                     run(self._store, order, Context(name, stop=self._stop))
         except AlreadyRunning:

@@ -347,14 +347,20 @@ def test_a_new_id_is_undone_after_the_old_one_went_to_another_child(district: Di
     assert district.with_number("n1") == {"x1"}
 
 
+def twice_a_new_id(district: District) -> RunReport:
+    """u1 becomes x1, then y1; gives back the first of these runs."""
+    first = None
+    for old, new in (("u1", "x1"), ("x1", "y1")):
+        district.leaves(old)
+        district.comes(new, "o0", 1)
+        done = district.approve(district.pull())
+        first = first or done
+    return first
+
+
 def test_a_forced_undo_of_a_new_id_touches_no_other_child(district: District) -> None:
     """u1 becomes x1, then y1; x1 is given to another child: taking back the first change is not about that one."""
-    district.leaves("u1")
-    district.comes("x1", "o0", 1)
-    first = district.approve(district.pull())
-    district.leaves("x1")
-    district.comes("y1", "o0", 1)
-    district.approve(district.pull())
+    first = twice_a_new_id(district)
     district.comes("x1", "o0", 900)
     district.pull()
     district.undo(first, force=True)
@@ -384,12 +390,7 @@ def test_an_id_that_goes_and_returns_keeps_one_child(district: District) -> None
 
 def test_an_undo_does_not_take_a_later_child_of_the_id_for_the_one_it_is_about(district: District) -> None:
     """u1 becomes x1, then y1. Another child comes under x1, and that is undone: x1 is that child's still, though inactive."""
-    district.leaves("u1")
-    district.comes("x1", "o0", 1)
-    first = district.approve(district.pull())
-    district.leaves("x1")
-    district.comes("y1", "o0", 1)
-    district.approve(district.pull())
+    first = twice_a_new_id(district)
     district.comes("x1", "o1", 900)
     district.undo(district.pull())
     district.undo(first, force=True)

@@ -222,10 +222,10 @@ def test_a_poisoned_source_is_left_alone_for_longer_each_time(interrupted: int, 
         with store.write() as connection:
             runs.start(connection, "springfield", mode=Mode.FULL, trigger=Trigger.SCHEDULE, at=began)
     just_before = began + timedelta(hours=hours, seconds=-1)
-    assert breaker.left_alone_until(store, "springfield", just_before) == (began + timedelta(hours=hours) if hours else None)
-    assert breaker.left_alone_until(store, "springfield", began + timedelta(hours=hours)) is None
+    assert breaker.suspicion(store, "springfield", just_before).until == (began + timedelta(hours=hours) if hours else None)
+    assert breaker.suspicion(store, "springfield", began + timedelta(hours=hours)).until is None
     # A clock that was wrong then, or is now, decides nothing.
-    assert breaker.left_alone_until(store, "springfield", began - timedelta(days=400)) is None
+    assert breaker.suspicion(store, "springfield", began - timedelta(days=400)).until is None
     # A run that comes to an end, be it with an error, sets everything right.
     with store.write() as connection:
         number, _ = runs.start(connection, "springfield", mode=Mode.FULL, trigger=Trigger.MANUAL, at=began)
@@ -233,7 +233,7 @@ def test_a_poisoned_source_is_left_alone_for_longer_each_time(interrupted: int, 
             run=number, source="springfield", mode=Mode.FULL, trigger=Trigger.MANUAL, state=State.FAILED, started_at=began, error="no"
         )
         runs.finish(connection, report)
-    assert breaker.left_alone_until(store, "springfield", just_before) is None
+    assert breaker.suspicion(store, "springfield", just_before).until is None
 
 
 class Asked:
