@@ -35,7 +35,7 @@ def apply(connection: Connection, report: RunReport, epoch: int, at: datetime, p
     if pulled is not None:
         hold.keep(connection, report)
         _keep_parts(connection, report.source)
-        _keep_waiting(connection, report.source)
+        _keep_waiting(connection, report.source, pulled)
         _quarantine(connection, report)
         _move_cursor(connection, report.source, pulled)
         hold.supersede(connection, report, whole=not pulled.incremental)
@@ -156,9 +156,14 @@ def _is_purged(source: str, user_id: ColumnElement[Any]) -> ColumnElement[bool]:
     )
 
 
-def _keep_waiting(connection: Connection, source: str) -> None:
+def _keep_waiting(connection: Connection, source: str, pulled: Staged) -> None:
+    """What waits now takes the place of what waited; of a list that did not come whole, only where it or its document came again."""
     names = ("id", "resource", "document_id", "record")
-    connection.execute(waiting.delete().where(waiting.c.source == source))
+    over = waiting.c.source == source
+    if not pulled.incremental and not pulled.proves_absence("enrollment"):
+        came = (select(table.c.id) for table in (STAGED["enrollment"], staged_waiting))
+        over = and_(over, or_(*(waiting.c.id.in_(ids) for ids in came), waiting.c.document_id.in_(select(STAGED["section"].c.id))))
+    connection.execute(waiting.delete().where(over))
     rows = (
         select(literal(source), *(staged_waiting.c[name] for name in names))
         .where(~_is_purged(source, jsontext.at(connection, staged_waiting.c.record, "user_id")))

@@ -139,6 +139,13 @@ class Oracle:
         held = self._held(plan, alike, came, seen, said, now)
         unchanged = {kind: sum(self._is_as(came[kind][record_id]) for record_id in came[kind]) for kind in KINDS}
         said_gone = {kind: sum(statement.gone for statement in came[kind].values()) for kind in KINDS}
+        self._still_waiting = {}
+        if not said.incremental and "enrollment" not in whole:
+            self._still_waiting = {
+                record_id: waiting
+                for record_id, waiting in self.waiting.items()
+                if record_id not in came["enrollment"] and waiting.document not in came["section"]
+            }
         self._aside, self._came = aside, {(kind, record_id) for kind in KINDS for record_id in came[kind]}
         return Outcome([change for change in plan if change.key not in held], held, seen, said_gone, unchanged, stayed)
 
@@ -361,7 +368,7 @@ class Oracle:
 
     def apply_pull(self, number: int, outcome: Outcome, said: Said, now: datetime) -> None:
         self._apply(number, Run("held" if outcome.held else "applied", now, held=outcome.held, applied=outcome.applied))
-        self.waiting = dict(self._aside)
+        self.waiting = self._still_waiting | self._aside
         if said.cursor is not None or not said.incremental:
             self.cursor = said.cursor
         for older, run in self.runs.items():

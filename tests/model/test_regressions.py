@@ -93,3 +93,18 @@ def test_a_new_id_that_is_taken_back_does_not_bring_back_who_has_left_meanwhile(
     district.undo(undone.run)
     [row] = roster.record(district.store, "user", "x1")
     assert row["status"] == "inactive"
+
+
+def test_who_waits_to_be_enrolled_waits_on_after_a_pull_whose_enrollments_did_not_all_come(found: Founded) -> None:
+    """Such a pull forgot them, so that the student came without the section until the next full pull."""
+    district = found()
+    records = district.sis.records
+    records["enrollment", "s1:u9"] = {"section_id": "s1", "user_id": "u9", "school_id": "o1", "role": "student"}
+    district.sis.commit()
+    district.pull()
+    district.pull(mischief=Mischief(refuses="enrollments"))
+    records["user", "u9"] = student(9, "o1")
+    district.sis.commit()
+    district.pull(Mode.INCREMENTAL)
+    [row] = roster.record(district.store, "enrollment", "s1:u9")
+    assert row["status"] == "active"
