@@ -2,13 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SOAK_MINUTES ?= 10
+SCALE ?= 1
+SCALES ?= 1 10
+PASSES ?= 3
+STORES ?= sqlite postgresql
+PEERS ?= dlt dlt-arrow orm
+PEER_PASSES ?= 1
 # What meets a store is tried on both.
 ON_BOTH_STORES := tests/journeys tests/model tests/store tests/sync tests/test_schema.py
 
-.PHONY: help setup demo test soak lint fix audit clean
+.PHONY: help setup demo test soak bench bench-memory lint fix audit clean
 
 help:  ## show these commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/'
 
 setup: .venv/ready  ## make .venv with the syncd command in it (nothing to do when it is there)
 
@@ -29,6 +35,16 @@ test: setup lint  ## all tests, on SQLite and, where a store is met, on PostgreS
 soak: setup  ## kill runs everywhere, for SOAK_MINUTES (10) beside each point once, then live random school years
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -m soak -s
 	HYPOTHESIS_PROFILE=soak $(BIN)/python -m pytest tests/model tests/sync/test_compare.py tests/sync/test_link.py
+
+bench: .venv/bench  ## how fast it is, against floors and peers (SCALE=1 PASSES=3 PEER_PASSES=1 STORES="sqlite postgresql" PEERS="dlt dlt-arrow orm")
+	$(BIN)/python -m bench --scale $(SCALE) --passes $(PASSES) --stores "$(STORES)" --peers "$(PEERS)" --peer-passes $(PEER_PASSES)
+
+bench-memory: setup  ## whether memory grows with the district: SCALES="1 10", wants 30 GB of disk
+	$(BIN)/python -m bench.memory --scales "$(SCALES)" --stores "$(STORES)"
+
+.venv/bench: .venv/ready
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@touch .venv/bench
 
 lint: setup  ## style, types, import rules, unsafe code
 	$(BIN)/ruff check .

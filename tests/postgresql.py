@@ -63,8 +63,8 @@ class Server:
 
 
 @contextmanager
-def running(bin: Path) -> Iterator[Server]:
-    """A server, until the end of the block."""
+def running(bin: Path, **settings: str) -> Iterator[Server]:
+    """A server, until the end of the block. settings: its own, where they differ from what tests need."""
     folder = Path(tempfile.mkdtemp(prefix="pg"))
     data, quiet = folder / "data", {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     user: dict[str, object] = {}
@@ -76,7 +76,7 @@ def running(bin: Path) -> Iterator[Server]:
             bin = Path(shutil.copytree(bin.parent, folder / "programs")) / "bin"
     initdb = [str(bin / "initdb"), "-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C"]
     subprocess.run(initdb, check=True, cwd=folder, **quiet, **user)
-    options = {"listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "off", "max_connections": "60"}
+    options = {"listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "off", "max_connections": "60"} | settings
     arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     server = subprocess.Popen([str(bin / "postgres"), "-D", str(data), *arguments], cwd=folder, **quiet, **user)
     try:
