@@ -61,7 +61,8 @@ def read(document: Document) -> Reading:
     record_id, sent = found
     reading = Reading()
     _READERS[document.resource](record_id, sent, reading)
-    _known(text(sent.get("status")), _STATUSES, "status", reading)
+    if sent.get("status") != "active":
+        _known(text(sent.get("status")), _STATUSES, "status", reading)
     return reading
 
 
@@ -72,22 +73,28 @@ def _known(word: str | None, known: Container[str], name: str, reading: Reading)
 
 
 def _common(record_id: str, sent: Fields, used: frozenset[str], **more: Any) -> Fields:
-    """id, gone, modified and extra of any record."""
-    left = {name: value for name, value in sent.items() if name not in used and name not in BOOKKEEPING}
-    extra: Fields = storable(left) or {}
+    """id, gone, modified and extra of any record. used: the fields that are not for `extra`."""
+    extra: Fields = {}
+    if left := sent.keys() - used:
+        extra = storable({name: value for name, value in sent.items() if name in left}) or {}
+    if more:
+        extra |= {name: value for name, value in more.items() if value}
+    status = sent.get("status")
     return {
         "id": record_id,
-        "gone": (text(sent.get("status")) or "").lower() in GONE,
+        "gone": status != "active" and (text(status) or "").lower() in GONE,
         "modified": moment(sent.get("dateLastModified")),
-        "extra": extra | {name: value for name, value in more.items() if value},
+        "extra": extra,
     }
 
 
 def _reference(value: Any) -> str | None:
     """The id that a reference names; a list of one is taken for its only entry."""
+    if isinstance(value, dict):
+        return reference(value.get("sourcedId"))
     if isinstance(value, list):
-        value = value[0] if value else None
-    return reference(value.get("sourcedId") if isinstance(value, dict) else value)
+        return _reference(value[0]) if value and not isinstance(value[0], list) else None
+    return reference(value)
 
 
 def _references(value: Any) -> tuple[str, ...]:
@@ -127,12 +134,15 @@ def _grades(sent: Fields) -> tuple[tuple[str, ...], list[str] | None]:
     return in_school_order(set(codes)), given if codes != given else None
 
 
+_ORG = BOOKKEEPING | {"name", "type", "identifier", "parent"}
+
+
 def _org(record_id: str, sent: Fields, reading: Reading) -> None:
     word = text(sent.get("type"))
     kind = (word or "").lower()
     _known(word, _ORG_TYPES, "type", reading)
     known = kind if kind in ("district", "school") else "other"
-    common = _common(record_id, sent, frozenset({"name", "type", "identifier", "parent"}), type=word if known == "other" else None)
+    common = _common(record_id, sent, _ORG, type=word if known == "other" else None)
     reading.records.append(
         Org(
             **common,
@@ -144,12 +154,14 @@ def _org(record_id: str, sent: Fields, reading: Reading) -> None:
     )
 
 
+_TERM = BOOKKEEPING | {"title", "type", "startDate", "endDate", "parent", "schoolYear"}
+
+
 def _term(record_id: str, sent: Fields, reading: Reading) -> None:
-    used = frozenset({"title", "type", "startDate", "endDate", "parent", "schoolYear"})
     year = text(sent.get("schoolYear"))
     reading.records.append(
         Term(
-            **_common(record_id, sent, used),
+            **_common(record_id, sent, _TERM),
             name=text(sent.get("title")),
             type=_word(sent, "type", reading),
             start_date=_day(sent, "startDate", reading),
@@ -160,12 +172,14 @@ def _term(record_id: str, sent: Fields, reading: Reading) -> None:
     )
 
 
+_COURSE = BOOKKEEPING | {"title", "courseCode", "org", "grades", "grade", "subjects"}
+
+
 def _course(record_id: str, sent: Fields, reading: Reading) -> None:
     grades, as_sent = _grades(sent)
-    used = frozenset({"title", "courseCode", "org", "grades", "grade", "subjects"})
     reading.records.append(
         Course(
-            **_common(record_id, sent, used, grades=as_sent),
+            **_common(record_id, sent, _COURSE, grades=as_sent),
             name=text(sent.get("title")),
             number=text(sent.get("courseCode")),
             org_id=_reference(sent.get("org")),
@@ -175,22 +189,20 @@ def _course(record_id: str, sent: Fields, reading: Reading) -> None:
     )
 
 
-_CLASS = frozenset(
-    [
-        "title",
-        "classCode",
-        "classType",
-        "school",
-        "course",
-        "terms",
-        "grades",
-        "grade",
-        "subjects",
-        "periods",
-        "period",
-        "location",
-    ]
-)
+_CLASS = BOOKKEEPING | {
+    "title",
+    "classCode",
+    "classType",
+    "school",
+    "course",
+    "terms",
+    "grades",
+    "grade",
+    "subjects",
+    "periods",
+    "period",
+    "location",
+}
 
 
 def _section(record_id: str, sent: Fields, reading: Reading) -> None:
@@ -213,38 +225,36 @@ def _section(record_id: str, sent: Fields, reading: Reading) -> None:
     )
 
 
-_USER = frozenset(
-    [
-        "username",
-        "userIds",
-        "userId",
-        "enabledUser",
-        "givenName",
-        "familyName",
-        "middleName",
-        "identifier",
-        "email",
-        "sms",
-        "phone",
-        "password",
-        "grades",
-        "grade",
-        "agents",
-        "role",
-        "orgs",
-        "roles",
-        "primaryOrg",
-        "userMasterIdentifier",
-        "preferredFirstName",
-        "preferredGivenName",
-        "prefferedGivenName",
-        "preferredLastName",
-        "preferredFamilyName",
-        "userProfiles",
-        "pronouns",
-        "resources",
-    ]
-)
+_USER = BOOKKEEPING | {
+    "username",
+    "userIds",
+    "userId",
+    "enabledUser",
+    "givenName",
+    "familyName",
+    "middleName",
+    "identifier",
+    "email",
+    "sms",
+    "phone",
+    "password",
+    "grades",
+    "grade",
+    "agents",
+    "role",
+    "orgs",
+    "roles",
+    "primaryOrg",
+    "userMasterIdentifier",
+    "preferredFirstName",
+    "preferredGivenName",
+    "prefferedGivenName",
+    "preferredLastName",
+    "preferredFamilyName",
+    "userProfiles",
+    "pronouns",
+    "resources",
+}
 
 
 def _user(record_id: str, sent: Fields, reading: Reading) -> None:
@@ -359,7 +369,7 @@ def _roles_12(entries: list[Fields], main: str | None) -> list[Role]:
     return [Role(role, org, primary and only) for role, org, primary in rows]
 
 
-_ENROLLMENT = frozenset(["user", "class", "school", "role", "primary", "beginDate", "endDate"])
+_ENROLLMENT = BOOKKEEPING | {"user", "class", "school", "role", "primary", "beginDate", "endDate"}
 
 
 def _enrollment(record_id: str, sent: Fields, reading: Reading) -> None:

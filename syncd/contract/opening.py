@@ -43,7 +43,9 @@ def opened(document: Document, id_field: str) -> tuple[str, Fields] | Problem:
 
 def _is_plain(value: Any) -> bool:
     """Whether an id is kept as it was sent, but for blanks around it: with a character less it could be another record's."""
-    return not isinstance(value, str) or text(value) == composed(value.strip())
+    if not isinstance(value, str) or (value.isascii() and value.isprintable()):
+        return True
+    return text(value) == composed(value.strip())
 
 
 def _is_too_long(value: Any) -> bool:

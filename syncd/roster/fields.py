@@ -6,6 +6,7 @@ the rule), so that the same text is the same on every database, and no name can 
 
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 from unicodedata import is_normalized, normalize
@@ -26,8 +27,9 @@ _GRADE_ORDER = {grade: place for place, grade in enumerate(GRADES)}
 def text(value: Any) -> str | None:
     """A string or number as trimmed text; anything else is no value."""
     if isinstance(value, str):
-        value = value if value.isprintable() else _DROPPED.sub("", _BREAKS.sub(" ", value))
-        return composed(value.strip()) or None
+        if value.isprintable():
+            return (value if value.isascii() else composed(value)).strip() or None
+        return composed(_DROPPED.sub("", _BREAKS.sub(" ", value)).strip()) or None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     # 1017.0 is what a spreadsheet makes of 1017.
@@ -72,9 +74,14 @@ def flag(value: Any) -> bool | None:
 
 def day(value: Any) -> tuple[str | None, bool]:
     """(`YYYY-MM-DD` or None, whether it could be understood). A time behind it is left off; m/d/yyyy only when it is not ambiguous."""
+    return _day(value) if isinstance(value, str) else _day(text(value)) if text(value) is not None else (None, value is None)
+
+
+@lru_cache(maxsize=10_000)
+def _day(value: str) -> tuple[str | None, bool]:
     found = text(value)
     if found is None:
-        return None, value is None or isinstance(value, str)
+        return None, True
     if match := _DAY.match(found):
         year, month, number = (int(part) for part in match.groups())
     elif (match := _US_DAY.match(found)) and int(match[2]) > 12:
@@ -101,6 +108,8 @@ def moment(value: Any) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(found.replace(" Z", "Z"))
+        if time.tzinfo is UTC:
+            return time
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
