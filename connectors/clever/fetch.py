@@ -26,6 +26,14 @@ class _List(msgspec.Struct):
     count: int | None = None
 
 
+class _Known(msgspec.Struct):
+    """A list whose records need not be looked at."""
+
+    data: msgspec.Raw
+    links: list[_Link] | None = None
+    count: int | None = None
+
+
 class _Id(msgspec.Struct):
     id: str | int | None = None
 
@@ -36,6 +44,7 @@ RESTARTS = 2
 FORGOTTEN = (400, 410)
 
 _list = msgspec.json.Decoder(_List)
+_known = msgspec.json.Decoder(_Known)
 _id = msgspec.json.Decoder(_Id)
 
 
@@ -71,12 +80,18 @@ def _from_the_beginning(http: Http, base: str, resource: str, page_size: int, *,
         if answer.status in FORGOTTEN:
             return False
         loop.pass_by(answer.url)
-        page = _page(http, answer, resource)
-        documents = [document(resource, bytes(item.data)) for item in page.data]
-        if documents:
-            # A link that is always new may lead to the same page for ever.
-            contents.pass_by(tuple(document.id or document.raw for document in documents))
-        yield Page(resource, documents, page.count)
+        same = http.context.known.page(resource, answer.digest)
+        page: _Known | _List
+        if same is not None:
+            page, documents = _known.decode(answer.body), []
+            contents.pass_by(same.number)
+        else:
+            page = _page(http, answer, resource)
+            documents = [document(resource, bytes(item.data)) for item in page.data]
+            if documents:
+                # A link that is always new may lead to the same page for ever.
+                contents.pass_by(hash(tuple(document.id or document.raw for document in documents)))
+        yield Page(resource, documents, page.count, answer.digest, same)
         following = next((link.uri for link in page.links or () if link.rel == "next" and link.uri), None)
         url, params = (next_link(source, base, answer.url, following), None) if following else (None, None)
     return True

@@ -1,7 +1,7 @@
 """Pages of OneRoster's collections, in a way that survives what providers do: no totals, no links, limits cut without a word,
 records twice. The end is the total where one is sent, or an empty page with nothing behind it; never a page shorter than asked."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ import msgspec
 from requests.utils import parse_header_links
 
 from syncd.contract.document import Document, Finished, Page, Presence
+from syncd.contract.known import Same
 from syncd.errors import BadAnswer, FullPullNeeded, SourceUnavailable
 from syncd.http.links import MOST_PAGES
 from syncd.http.session import Answer, Http
@@ -33,6 +34,10 @@ class _Forgotten(Exception):
     def __init__(self, status: int) -> None:
         super().__init__()
         self.status = status
+
+
+class _Disordered(Exception):
+    """The ids, rising so far, go back: what is new can not be told from what came before by the last id alone."""
 
 
 class _Id(msgspec.Struct):
@@ -76,6 +81,15 @@ class Clock:
             self.newest = at
         return self.since is None or at >= self.since - GRACE
 
+    def see_page(self, dates: list[Any]) -> bool:
+        """Note the dates of a page's records; False when one is older than what was asked for."""
+        if self.since is None and dates and all(type(one) is str for one in dates):
+            # As text the latest is the greatest, where all are written alike; where not, an earlier one makes nothing worse.
+            latest = moment(max(dates))
+            if latest is not None and latest <= self.began:
+                return self.see(max(dates))
+        return not [one for one in dates if not self.see(one)]
+
 
 def standing(body: bytes) -> Presence:
     """What the answer for one record says of it."""
@@ -85,6 +99,48 @@ def standing(body: bytes) -> Presence:
     except (msgspec.DecodeError, RecursionError, ValueError):
         return Presence.CANNOT_TELL
     return Presence.GONE if str(status or "").lower() in ("tobedeleted", "inactive") else Presence.FOUND
+
+
+class _Came:
+    """How many different records of a collection came. While their ids rise, as they do when the provider sorts as it was asked to, the
+    last id tells it; otherwise a mark of each is kept."""
+
+    def __init__(self, *, sorts: bool) -> None:
+        self.count = 0
+        self._last: str | None = "" if sorts else None
+        self._before: Callable[[], Iterable[str]] = tuple
+        self._marks: set[int] = set()
+
+    def page(self, ids: list[str]) -> int:
+        """Note a page; how many of its records are new. Raises _Disordered."""
+        if self._last is None:
+            new = {hash(record) for record in ids} - self._marks
+            self._marks |= new
+            self.count += len(new)
+            return len(new)
+        last, different = self._last, set(ids)
+        rising = [record for record in ids if record > last]
+        # A list that grows while it is read repeats on a page what stood at the end of the one before.
+        again = different.difference(rising)
+        if len(different) < len(ids) or sorted(rising) != rising or not again.issubset(self._before() if again else ()):
+            if self.count:
+                raise _Disordered
+            self._last = None
+            return self.page(ids)
+        self._before = lambda: ids
+        return self._rise(len(rising), rising[-1] if rising else last)
+
+    def same(self, page: Same) -> int:
+        """Note a page that is known, as `page` does."""
+        if self._last is None or page.first is None or page.last is None or page.first <= self._last:
+            return self.page(page.ids())
+        self._before = page.ids
+        return self._rise(page.count, page.last)
+
+    def _rise(self, new: int, last: str) -> int:
+        self.count += new
+        self._last = last
+        return new
 
 
 class Collection:
@@ -97,16 +153,22 @@ class Collection:
         self._limit = page_size
         self._asked = asked
         self._clock = clock
-        self._been: set[int] = set()
+        self._sorts = bool(asked)
+        self._came = _Came(sorts=self._sorts)
 
     def pages(self) -> Iterator[Page | Finished]:
         """The collection, closed by its Finished. Read a second time when its count does not match its records, and up to twice more when
         the provider forgets the place in the middle; what came before comes again."""
-        for attempt in range(1, MOST_READS + 1):
+        attempt = 1
+        while True:
             try:
                 doubt = yield from self._once()
+            except _Disordered:
+                self._sorts = False
+                continue
             except _Forgotten as problem:
                 if attempt < MOST_READS:
+                    attempt += 1
                     continue
                 raise BadAnswer(
                     f"{self._http.context.source}: {self._http.host} answered {problem.status} in the middle of {self._resource}, "
@@ -117,27 +179,26 @@ class Collection:
             if doubt is None or attempt > 1:
                 yield Finished(self._resource, doubt)
                 return
+            attempt += 1
 
     def _once(self) -> Generator[Page, None, str | None]:
-        """All pages from the beginning; returns a doubt, or None when the collection is whole. Raises _Forgotten."""
-        self._been.clear()
+        """All pages from the beginning; returns a doubt, or None when the collection is whole. Raises _Forgotten and _Disordered."""
+        self._came = _Came(sorts=self._sorts)
         offset = empty = 0
         totals: set[int | None] = set()
         for _ in range(MOST_PAGES):
             answer = self._ask(offset)
-            documents = self._frame(answer)
-            total = _total(answer)
-            totals.add(total)
-            new = [document for document in documents if self._first_seen(document.id or document.raw)]
-            if documents and not new:
+            page = self._page(answer)
+            totals.add(page.total)
+            if page.count and not self._note(page):
                 return f"{self._resource} sent the same page again at record {offset}"
-            if documents:
+            if page.count:
                 # Those that came before too: they may differ, and what is right is not decided here.
-                yield Page(self._resource, documents, total)
-            offset += len(documents)
-            if total is not None and len(self._been) >= total:
+                yield page
+            offset += page.count
+            if page.total is not None and self._came.count >= page.total:
                 break
-            if documents:
+            if page.count:
                 empty = 0
                 continue
             # An empty page is the end, unless the provider says that there is more and there is.
@@ -151,16 +212,20 @@ class Collection:
         told = {total for total in totals if total is not None}
         if len(told) > 1:
             return f"{self._resource} changed its count while it was read ({min(told)} to {max(told)})"
-        if told and len(self._been) < min(told):
-            return f"{self._resource} sent {len(self._been)} of {min(told)} records"
+        if told and self._came.count < min(told):
+            return f"{self._resource} sent {self._came.count} of {min(told)} records"
         return None
 
-    def _first_seen(self, record: str | bytes) -> bool:
-        mark = hash(record)
-        if mark in self._been:
-            return False
-        self._been.add(mark)
-        return True
+    def _page(self, answer: Answer) -> Page:
+        total = _total(answer)
+        same = self._http.context.known.page(self._resource, answer.digest)
+        return Page(self._resource, [] if same else self._frame(answer), total, answer.digest, same)
+
+    def _note(self, page: Page) -> int:
+        """How many of a page's records are new to this pull."""
+        if page.same is not None:
+            return self._came.same(page.same)
+        return self._came.page([document.id or document.raw.decode(errors="replace") for document in page.documents])
 
     def _ask(self, offset: int) -> Answer:
         while True:
@@ -207,18 +272,32 @@ class Collection:
         )
 
     def _documents(self, found: bytes) -> list[Document]:
-        return [self._document(bytes(raw)) for raw in _flat(found)]
-
-    def _document(self, raw: bytes) -> Document:
+        raws = [bytes(raw) for raw in _flat(found)]
         try:
-            item = _id.decode(raw)
-            found = item.sourcedId
+            items = [_id.decode(raw) for raw in raws]
         except UNREADABLE:
-            found = None
-        else:
-            if not self._clock.see(item.dateLastModified):
-                raise FullPullNeeded(f"{self._http.context.source}: {self._http.host} ignores the filter on dateLastModified.")
-        return Document(self._resource, text(found), raw)
+            items = [_identified(raw) for raw in raws]
+        if not self._clock.see_page([item.dateLastModified for item in items]):
+            raise FullPullNeeded(f"{self._http.context.source}: {self._http.host} ignores the filter on dateLastModified.")
+        ids = _texts([item.sourcedId for item in items])
+        return [Document(self._resource, record_id, raw) for record_id, raw in zip(ids, raws, strict=True)]
+
+
+def _texts(ids: list[Any]) -> list[str | None]:
+    """Ids as text; a page of plain ones is looked at as a whole."""
+    if all(type(one) is str for one in ids):
+        whole = "".join(ids)
+        if whole.isascii() and whole.isprintable() and " " not in whole and "" not in ids:
+            return ids
+    return [text(one) for one in ids]
+
+
+def _identified(raw: bytes) -> _Id:
+    """What can be read of one record's id and date."""
+    try:
+        return _id.decode(raw)
+    except UNREADABLE:
+        return _Id()
 
 
 def _lists(page: dict[str, msgspec.Raw]) -> dict[str, bytes]:

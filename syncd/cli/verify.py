@@ -38,7 +38,7 @@ def verify(
         found.extend(Change(source, 0, kind, record_id, action, fields) for kind, record_id, action, fields in rows)
 
     store = open_store(configured.store_url)
-    options: dict[str, Any] = {"mode": Mode.FULL, "dry_run": True, "on_plan": keep, "today": configured.today()}
+    options: dict[str, Any] = {"mode": Mode.FULL, "dry_run": True, "anew": True, "on_plan": keep, "today": configured.today()}
     report = watched(store, wanted, quietly=json, **options)
     equal = report.state == State.PLANNED and not differ and not report.doubts
     if json:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from syncd.contract.document import Cursor, Document, Finished, Page, Presence, Reading
+from syncd.contract.known import Known
 from syncd.errors import Stopped
 from syncd.report import Traffic
 
@@ -43,11 +44,12 @@ class Abilities:
 
 @dataclass
 class Context:
-    """What the daemon lends a connector: the source's name, whether to stop, and a count of the traffic."""
+    """What the daemon lends a connector: the source's name, whether to stop, a count of the traffic, and what is known of the source."""
 
     source: str
     stop: threading.Event = field(default_factory=threading.Event)
     traffic: Traffic = field(default_factory=Traffic)
+    known: Known = field(default_factory=Known)
 
     def wait(self, seconds: float) -> None:
         """Sleep, but wake when the run is to stop. Raises Stopped."""

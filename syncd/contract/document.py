@@ -1,17 +1,17 @@
 """What travels from fetch to read: pages of documents, the end of a resource, and what a document was read as."""
 
-import hashlib
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
+from syncd.contract.known import Same, fingerprint
 from syncd.roster.kinds import Record
 from syncd.roster.user import UserPart
 
 
 class Document(NamedTuple):
-    """One item of a page, raw. `id` is the source's id of it, or None when the item carries none that can be read. `gone`: the source
-    says that it is no more, and `raw` is what it was last."""
+    """One item of a page, raw: the same bytes say the same. `id` is the source's id of it, or None when the item carries none that can be
+    read. `gone`: the source says that it is no more, and `raw` is what it was last."""
 
     resource: str
     id: str | None
@@ -21,16 +21,24 @@ class Document(NamedTuple):
     @property
     def fingerprint(self) -> bytes:
         """16 bytes that differ when the document's bytes do."""
-        return hashlib.blake2b(self.raw, digest_size=16).digest()
+        return fingerprint(self.raw)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What one request gave. `total` is how many documents the resource has, where the source says so."""
+    """What one request gave. `total` is how many documents the resource has, where the source says so. digest: the fingerprint of the
+    answer, where the same answer may be recognised by it. same: this very page came before; then `documents` is empty."""
 
     resource: str
     documents: list[Document]
     total: int | None = None
+    digest: bytes = b""
+    same: Same | None = None
+
+    @property
+    def count(self) -> int:
+        """How many documents it has."""
+        return self.same.count if self.same is not None else len(self.documents)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """`[sources.NAME]`: what is the same for every source; the rest of its keys belong to its connector."""
 
+import hashlib
 import re
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
+from syncd import __version__
 from syncd.contract import discovery
 from syncd.contract.connector import Connector, ConnectorSettings, Context
 from syncd.settings.guard import GuardSettings, QuietSettings
@@ -50,6 +52,13 @@ class Source:
         self.common = common
         self.connector = connector
         self.own = own
+
+    @property
+    def reader(self) -> str:
+        """What its documents are read with: syncd, the connector as it is installed, and the connector's settings."""
+        installed = dict(discovery.installed()).get(self.common.connector, "")
+        settings = hashlib.blake2b(repr(self.own).encode(), digest_size=16).hexdigest()
+        return f"syncd {__version__}, {installed}, {settings}"
 
     def connect(self, context: Context) -> Connector:
         """A connector for one run."""

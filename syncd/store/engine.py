@@ -58,9 +58,18 @@ class Store(ABC):
     def _reading(self) -> Connection:
         return self.connect()
 
+    def take_stock(self) -> None:
+        """Let the database count what its tables hold, so that it finds good ways through them: after much has changed."""
+        with self.write() as connection:
+            self._count(connection)
+
     def may_pass(self, problem: BaseException) -> bool:
         """Whether a transaction that failed so is worth doing again, whole: others were in its way."""
         return False
+
+    @abstractmethod
+    def _count(self, connection: Connection) -> None:
+        """Update the planner's statistics."""
 
     @property
     @abstractmethod

@@ -19,6 +19,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_expo
 from syncd.errors import SyncdError
 from syncd.store import migrations
 from syncd.store.engine import Store
+from syncd.store.tables import metadata
 
 # What syncd's advisory locks have in common, so that they meet no other program's in the same database.
 OURS = zlib.crc32(b"syncd") - 2**31
@@ -64,6 +65,10 @@ class PostgresStore(Store):
         folder = os.environ.get("STATE_DIRECTORY") or Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "syncd"
         Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
         return Path(folder) / self.name
+
+    def _count(self, connection: Connection) -> None:
+        for table in metadata.tables:
+            connection.exec_driver_sql(f"ANALYZE {table}")
 
     def explain(self, problem: DatabaseError) -> tuple[str, str]:
         code = getattr(problem.orig, "sqlstate", None) or _why_refused(str(problem.orig))

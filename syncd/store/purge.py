@@ -18,7 +18,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, ex
 from syncd.errors import AlreadyRunning, StoreError
 from syncd.report import State
 from syncd.roster.kinds import KINDS, PLURAL, fields
-from syncd.store import jsontext, lease, tombstones
+from syncd.store import jsontext, lease, pages, tombstones
 from syncd.store.columns import UtcTime
 from syncd.store.engine import Store
 from syncd.store.tables import (
@@ -176,6 +176,8 @@ def _source(
         stones = tombstones.read(store, create=True)
         counts = _Purge(connection, source, policy, at).all(asked, _back(connection, source, stones))
         marks = {PLURAL[kind]: [stones.mark(source, kind, one) for one in _fresh_ids(connection, source, kind, at)] for kind in PERSONAL}
+        if asked:
+            pages.forget(connection, source)
         row = {"source": source, "at": at, "account": account, "policy": None if asked else dict(policy), "counts": counts}
         connection.execute(purges.insert(), row)
         # Before the commit: a tombstone of somebody who is still there is made true by the next purge; the other way round nobody would
@@ -337,6 +339,8 @@ class _Purge:
     def _parts(self) -> int:
         part = user_parts.c
         theirs = or_(part.user_id.in_(self._people()), part.document_id.in_(self._people()))
+        # Whoever comes back gets these again, though their documents stay what they are.
+        pages.unsettle(self._connection, self._source, select(part.resource, part.document_id).where(part.source == self._source, theirs))
         return self._run(delete(user_parts).where(part.source == self._source, theirs))
 
     def _waiting(self) -> int:

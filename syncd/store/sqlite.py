@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, event, text
+from sqlalchemy import URL, Connection, create_engine, event, func, select, text
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import NullPool
 
@@ -20,6 +20,7 @@ from syncd.errors import ConfigError, StoreError, SyncdError
 from syncd.store import damage, migrations
 from syncd.store.columns import folded
 from syncd.store.engine import Store
+from syncd.store.tables import sources
 
 # Seconds to wait for another process's write. Longer than the apply of a large district.
 WAIT_FOR_WRITER = 120
@@ -40,6 +41,17 @@ class SqliteStore(Store):
     @property
     def beside(self) -> Path:
         return self.path
+
+    def _count(self, connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA analysis_limit = 1000")
+        connection.exec_driver_sql("ANALYZE")
+        # So quick a look does not see how few sources and states there are, by which each index begins.
+        held = max(connection.execute(select(func.count()).select_from(sources)).scalar_one(), 1)
+        for table, index, told in connection.exec_driver_sql("SELECT tbl, idx, stat FROM sqlite_stat1 WHERE idx IS NOT NULL").all():
+            rows, *each = told.split()
+            alike = 3 if index.endswith("_counted") else 1
+            stat = " ".join([rows, *[str(max(int(rows) // held, 1))] * alike, *each[alike:]])
+            connection.exec_driver_sql("UPDATE sqlite_stat1 SET stat = ? WHERE tbl = ? AND idx = ?", (stat, table, index))
 
     def explain(self, problem: DatabaseError) -> tuple[str, str]:
         code = getattr(problem.orig, "sqlite_errorname", None) or type(problem.orig).__name__

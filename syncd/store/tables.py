@@ -7,7 +7,7 @@ record: status, when it was deactivated, which run created it and which changed 
 import typing
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ColumnElement, Index, Integer, MetaData, Table, Text, and_
+from sqlalchemy import Boolean, Column, ColumnElement, Index, Integer, LargeBinary, MetaData, Table, Text, and_
 from sqlalchemy.types import TypeEngine
 
 from syncd.roster.kinds import KINDS, PLURAL, fields
@@ -49,6 +49,10 @@ def _roster(kind: str) -> Table:
 SCHOOL = {"section": "school_id", "user": "home_id", "enrollment": "school_id"}
 
 ROSTER: dict[str, Table] = {kind: _roster(kind) for kind in KINDS}
+for _kind, _table in ROSTER.items():
+    # How many are active and who went lately, in all and by school, is asked by each run.
+    _by = [_table.c[SCHOOL[_kind]]] if _kind in SCHOOL else []
+    Index(f"ix_{_table.name}_counted", _table.c.source, _table.c.status, _table.c.deactivated_at, *_by)
 Index(None, ROSTER["enrollment"].c.source, ROSTER["enrollment"].c.section_id)
 Index(None, ROSTER["enrollment"].c.source, ROSTER["enrollment"].c.user_id)
 
@@ -67,7 +71,8 @@ user_parts = Table(
 )
 
 # epoch: taken by each run when it starts, checked when it applies; a run that was overtaken can not apply. people: whose people they are,
-# as configured when links were last looked for. linked_run: links are found of all that runs up to this one changed.
+# as configured when links were last looked for. linked_run: links are found of all that runs up to this one changed. known: what the pages
+# below are worth (`pages.Worth`); None when there are none.
 sources = Table(
     "sources",
     metadata,
@@ -76,6 +81,33 @@ sources = Table(
     Column("cursor", JsonText),
     Column("people", Text),
     Column("linked_run", Integer, nullable=False, server_default="0"),
+    Column("known", JsonText),
+)
+
+# What came in the last full pull that was applied, page by page. digest: the fingerprint of the answer. fingerprints: 16 bytes a document;
+# ids: theirs, as a MessagePack list. first, last: the outer ids where all stand in rising order.
+pages = Table(
+    "pages",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("resource", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("first", Text),
+    Column("last", Text),
+    Column("fingerprints", LargeBinary, nullable=False),
+    Column("ids", LargeBinary, nullable=False),
+)
+
+# Documents whose bytes say nothing about what the roster holds: what they state was not applied (held, waiting, unreadable), came in a pull
+# of changes since, or stands although they did not come.
+unsettled = Table(
+    "unsettled",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("resource", Text, primary_key=True),
+    Column("document_id", Text, primary_key=True),
 )
 
 runs = Table(

@@ -1,32 +1,35 @@
 """Roster, change log, users' parts, quarantine, cursor, holds and run state in one transaction: all of a run, or nothing of it."""
 
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, insert, literal, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, insert, literal, or_, select, update
 
 from syncd.report import RunReport
-from syncd.roster.kinds import KINDS
-from syncd.store import jsontext, lease, runs
-from syncd.store.tables import ROSTER, changes, purged, purged_as_it_stands, quarantine, sources, user_parts, waiting
+from syncd.roster.kinds import KINDS, PLURAL
+from syncd.store import bulk, jsontext, lease, pages, runs
+from syncd.store.tables import ROSTER, changes, quarantine, sources, user_parts, waiting
 from syncd.sync import compare, hold, link
+from syncd.sync.assemble import of_all
 from syncd.sync.plan import Action
+from syncd.sync.remember import is_purged, remember
 from syncd.sync.stage import Staged
-from syncd.sync.staging import STAGED, planned, staged_parts, staged_problems, staged_waiting
+from syncd.sync.staging import STAGED, affected, planned, staged_parts, staged_problems, staged_waiting
 
 _FREE = planned.c.held.is_(None)
 
 
-def apply(connection: Connection, report: RunReport, epoch: int, at: datetime, pulled: Staged | None) -> None:
+def apply(connection: Connection, report: RunReport, epoch: int, at: datetime, pulled: Staged | None, reader: str) -> None:
     """Apply what of the plan is not held, keep what is, and finish the run's row with its report.
 
-    pulled: what was staged, when the plan comes from a pull; None for an approval or an undo, which say nothing of the source. The caller
+    pulled: what was staged, when the plan comes from a pull; None for an approval or an undo, which say nothing of the source. reader: what
+    it was read with. The caller
     opened the write transaction on the connection that holds the staging tables, and commits it. Raises Superseded when a later run of the
     source has started: then nothing may be committed.
     """
     lease.check_epoch(connection, report.source, epoch)
     for kind in KINDS:
-        _create(connection, kind, report)
+        with bulk.filling(connection, ROSTER[kind], report.counts[PLURAL[kind]].created):
+            _create(connection, kind, report)
         _overwrite(connection, kind, report)
         _rekey(connection, kind, report)
         _deactivate(connection, kind, report, at, restore=pulled is None)
@@ -34,11 +37,14 @@ def apply(connection: Connection, report: RunReport, epoch: int, at: datetime, p
     _log(connection, report)
     if pulled is not None:
         hold.keep(connection, report)
-        _keep_parts(connection, report.source)
+        _keep_parts(connection, report.source, pulled)
         _keep_waiting(connection, report.source, pulled)
         _quarantine(connection, report)
         _move_cursor(connection, report.source, pulled)
         hold.supersede(connection, report, whole=not pulled.incremental)
+        remember(connection, report, pulled, reader)
+    else:
+        pages.forget(connection, report.source)
     runs.finish(connection, report)
 
 
@@ -123,13 +129,17 @@ def _log(connection: Connection, report: RunReport) -> None:
     connection.execute(insert(changes).from_select(["source", "run", "kind", "record_id", "action", "fields"], rows))
 
 
-def _keep_parts(connection: Connection, source: str) -> None:
-    """Make the source's kept parts those of this run (which hold the earlier ones that still count); write only differences."""
+def _keep_parts(connection: Connection, source: str, pulled: Staged) -> None:
+    """Make the kept parts of the users who were put together those of this run (which hold the earlier ones that still count); write only
+    differences."""
     names = [column.name for column in staged_parts.columns if column.name not in ("row", "version")]
     key = ("resource", "document_id", "user_id", "guardian_id")
     same = and_(*(staged_parts.c[name] == user_parts.c[name] for name in key))
     rest = [name for name in names if name not in key]
-    connection.execute(user_parts.delete().where(user_parts.c.source == source, ~exists(select(staged_parts.c.row).where(same))))
+    over = [user_parts.c.source == source, ~exists(select(staged_parts.c.row).where(same))]
+    if not of_all(pulled):
+        over.append(user_parts.c.user_id.in_(select(affected.c.id)))
+    connection.execute(user_parts.delete().where(*over))
     connection.execute(
         update(user_parts)
         .where(user_parts.c.source == source, same)
@@ -139,21 +149,11 @@ def _keep_parts(connection: Connection, source: str) -> None:
     new = (
         select(literal(source), *(staged_parts.c[name] if name in key else func.max(staged_parts.c[name]) for name in names))
         .where(~exists(select(user_parts.c.source).where(user_parts.c.source == source, same)))
-        .where(~_is_purged(source, staged_parts.c.user_id))
+        .where(~is_purged(source, staged_parts.c.user_id))
         .group_by(*(staged_parts.c[name] for name in key))
         .order_by(*(staged_parts.c[name] for name in key))
     )
     connection.execute(insert(user_parts).from_select(["source", *names], new))
-
-
-def _is_purged(source: str, user_id: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Whether it is a user who left and was purged: what the source goes on saying of one (demographics, enrollments) is not kept."""
-    user = ROSTER["user"].c
-    return exists(
-        select(user.id)
-        .join(purged, purged_as_it_stands("user"))
-        .where(user.source == source, user.id == user_id, user.status == "inactive")
-    )
 
 
 def _keep_waiting(connection: Connection, source: str, pulled: Staged) -> None:
@@ -166,7 +166,7 @@ def _keep_waiting(connection: Connection, source: str, pulled: Staged) -> None:
     connection.execute(waiting.delete().where(over))
     rows = (
         select(literal(source), *(staged_waiting.c[name] for name in names))
-        .where(~_is_purged(source, jsontext.at(connection, staged_waiting.c.record, "user_id")))
+        .where(~is_purged(source, jsontext.at(connection, staged_waiting.c.record, "user_id")))
         .order_by(staged_waiting.c.id)
     )
     connection.execute(insert(waiting).from_select(["source", *names], rows))

@@ -1,7 +1,7 @@
 """Puts a user together: what the user's own document states, and what other documents state of the user.
 
-A part counts as long as the document that stated it does: one that came in this run replaces its earlier parts; one that could
-not be read, or is missing from a resource that did not arrive whole, keeps them. Guardians are named only if the source lists
+A part counts as long as the document that stated it does: one that was read in this run replaces its earlier parts; one that came as it is
+known, could not be read, or is missing from a resource that did not arrive whole, keeps them. Guardians are named only if the source lists
 them; a reference to one who is not there yet stays in `user_parts` and is taken in when the guardian arrives.
 """
 
@@ -9,68 +9,88 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, insert, literal, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, insert, literal, null, or_, select, union, update
 
+from syncd.store.columns import JsonText
 from syncd.store.tables import ROSTER, user_parts
-from syncd.sync.compare import kept
+from syncd.sync import compare
 from syncd.sync.stage import Staged
-from syncd.sync.staging import STAGED, staged_parts, staged_unreadable
+from syncd.sync.staging import STAGED, absent, affected, lost_documents, staged_parts, staged_unreadable
 
 BATCH = 5_000
 
 
+def of_all(staged: Staged) -> bool:
+    """Whether every user is put together anew; otherwise those of whom anything could be new (`affected`)."""
+    return not staged.incremental and not staged.knows("user")
+
+
+def find_affected(connection: Connection, source: str, staged: Staged) -> None:
+    """Note the users who came, and those of whom something that came or did not come says something, or said something before: a guardian
+    who comes or goes, or whose document changes, changes the students that it names."""
+    if of_all(staged):
+        return
+    user, earlier = STAGED["user"], user_parts.c
+    came = select(user.c.id)
+    lost = exists().where(lost_documents.c.resource == earlier.resource, lost_documents.c.document_id == earlier.document_id)
+    touched = or_(earlier.document_id.in_(came), earlier.guardian_id.in_(came), compare.did_not_come("user", earlier.guardian_id), lost)
+    found = union(came, select(staged_parts.c.user_id), select(earlier.user_id).where(earlier.source == source, touched))
+    connection.execute(insert(affected).from_select(["id"], found))
+
+
 def keep_earlier_parts(connection: Connection, source: str, staged: Staged) -> None:
-    """Add to the staged parts those of earlier runs that still count."""
+    """Add to the staged parts of those who are put together the parts of earlier runs that still count."""
     earlier, user = user_parts.c, STAGED["user"]
+    known = staged.known.resources if staged.known is not None else {}
     complete = [name for name, doubt in staged.doubts.items() if doubt is None]
     unreadable = exists().where(staged_unreadable.c.resource == earlier.resource, staged_unreadable.c.document_id == earlier.document_id)
     stated = exists().where(staged_parts.c.resource == earlier.resource, staged_parts.c.document_id == earlier.document_id)
     came = exists().where(user.c.resource == earlier.resource, user.c.id == earlier.document_id)
-    counts = or_(unreadable & ~stated, earlier.resource.not_in(complete) & ~stated & ~came)
+    lost = exists().where(lost_documents.c.resource == earlier.resource, lost_documents.c.document_id == earlier.document_id)
+    gone = or_(
+        earlier.resource.in_([name for name in complete if name not in known]),
+        and_(earlier.resource.in_([name for name in complete if name in known]), lost),
+    )
+    counts = and_(~stated, or_(unreadable, and_(~came, ~gone)))
     columns = [column for column in staged_parts.columns if column.name not in ("row", "version")]
     kept = select(*(earlier[column.name] for column in columns)).where(earlier.source == source, counts)
-    with connection.begin():
-        connection.execute(insert(staged_parts).from_select([column.name for column in columns], kept))
+    if not of_all(staged):
+        kept = kept.where(earlier.user_id.in_(select(affected.c.id)))
+    connection.execute(insert(staged_parts).from_select([column.name for column in columns], kept))
 
 
-def bring_in_affected(connection: Connection, source: str) -> None:
-    """Stage, as we hold them, the users who did not come but of whom something that came says something, or said something before.
-
-    Only after a pull of changes: a guardian who comes or goes, or whose document changes, changes the students that it names.
-    """
-    user, held, part, earlier = STAGED["user"], ROSTER["user"], staged_parts.c, user_parts.c
-    came = select(user.c.id)
-    affected = (
-        select(part.user_id)
-        .where(or_(part.document_id.in_(came), part.guardian_id.in_(came), part.resource == "demographics"))
-        .union(
-            select(earlier.user_id).where(
-                earlier.source == source,
-                or_(earlier.document_id.in_(came), earlier.guardian_id.in_(came)),
-            )
-        )
+def bring_in_affected(connection: Connection, source: str, staged: Staged) -> None:
+    """Stage, as we hold them but for what their parts tell, the affected users who are not staged, unless they did not come."""
+    if of_all(staged):
+        return
+    user, held = STAGED["user"], ROSTER["user"]
+    names = ("id", *compare.kept("user"))
+    told = {"guardian_ids": literal([], JsonText()), **{name: null().label(name) for name in ("birth_date", "gender", "demographics")}}
+    rows = select(*(told.get(name, held.c[name]) for name in names), literal(False), literal("users")).where(
+        held.c.source == source,
+        held.c.status == "active",
+        held.c.id.in_(select(affected.c.id)),
+        held.c.id.not_in(select(user.c.id)),
+        held.c.id.not_in(select(absent.c.id).where(absent.c.kind == "user")),
     )
-    names = ("id", *kept("user"))
-    rows = select(*(held.c[name] for name in names), literal(False), literal("users")).where(
-        held.c.source == source, held.c.status == "active", held.c.id.in_(affected), held.c.id.not_in(came)
-    )
-    with connection.begin():
-        connection.execute(insert(user).from_select([*names, "gone", "resource"], rows))
+    connection.execute(insert(user).from_select([*names, "gone", "resource"], rows))
 
 
 def assemble(connection: Connection, source: str, staged: Staged) -> None:
     """Fill guardian_ids, birth_date, gender and demographics of the staged users from all parts that count."""
-    keep_earlier_parts(connection, source, staged)
-    if staged.incremental:
-        bring_in_affected(connection, source)
-    user, batch = STAGED["user"], []
+    user = STAGED["user"]
+    batch: list[dict[str, Any]] = []
     statement = (
         update(user)
         .where(user.c.id == bindparam("user_id"))
         .values({name: bindparam(name) for name in ("guardian_ids", "birth_date", "gender", "demographics")})
     )
     with connection.begin():
-        for values in list(_assembled(connection, source, staged)):
+        find_affected(connection, source, staged)
+        keep_earlier_parts(connection, source, staged)
+        bring_in_affected(connection, source, staged)
+        # What is written while it is read from does not stand in what is read.
+        for values in _assembled(connection, source, staged):
             batch.append(values)
             if len(batch) == BATCH:
                 connection.execute(statement, batch)
@@ -85,7 +105,8 @@ def _assembled(connection: Connection, source: str, staged: Staged) -> Iterator[
     listed = exists().where(user.id == part.guardian_id, user.gone.is_(False))
     held_still = and_(exists().where(held.source == source, held.id == part.guardian_id, held.status == "active"), ~came)
     if staged.proves_absence("user"):
-        held_still = and_(held_still, exists().where(staged_unreadable.c.document_id == part.guardian_id))
+        unreadable = exists().where(staged_unreadable.c.document_id == part.guardian_id)
+        held_still = and_(held_still, or_(unreadable, ~compare.did_not_come("user", part.guardian_id)))
     query = select(
         part.user_id,
         part.guardian_id,
@@ -94,7 +115,7 @@ def _assembled(connection: Connection, source: str, staged: Staged) -> Iterator[
         part.demographics,
         or_(listed, held_still).label("listed"),
     ).order_by(part.user_id, part.guardian_id, part.row)
-    for user_id, group in groupby(connection.execute(query), key=lambda row: row.user_id):
+    for user_id, group in groupby(connection.execute(query, execution_options={"yield_per": BATCH}), key=lambda row: row.user_id):
         values: dict[str, Any] = {"user_id": user_id, "birth_date": None, "gender": None, "demographics": None}
         guardians: dict[str, None] = {}
         for row in group:

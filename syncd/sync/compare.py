@@ -7,13 +7,13 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, Text, and_, distinct, func, literal, or_, select, type_coerce
+from sqlalchemy import ColumnElement, FromClause, Row, Select, Text, and_, distinct, exists, func, literal, or_, select, type_coerce
 
 from syncd.report import State, Trigger
 from syncd.roster.kinds import fields
 from syncd.store.tables import ROSTER, SCHOOL, changes, runs
 from syncd.sync.plan import Action
-from syncd.sync.staging import STAGED, planned, staged_unreadable
+from syncd.sync.staging import STAGED, absent, planned, staged_unreadable
 
 # What a person decided does not use up what runs may do by themselves.
 DECIDED = (Trigger.APPROVE.value, Trigger.UNDO.value)
@@ -98,14 +98,19 @@ def missing(kind: str, source: str, resources: list[str]) -> Select[Any]:
 
     Evidence only when every resource that states the kind arrived whole: the caller asks for it only then (design 2, rule 1).
     """
-    staged, held = STAGED[kind], ROSTER[kind]
+    held = ROSTER[kind]
     document = func.coalesce(held.c.document_id, held.c.id)
     unreadable = select(staged_unreadable.c.document_id).where(staged_unreadable.c.resource.in_(resources))
     return (
         select(literal(kind), held.c.id, literal(Action.DEACTIVATE.value), literal(True))
-        .where(held.c.source == source, held.c.status == "active")
-        .where(~select(staged.c.id).where(staged.c.id == held.c.id).exists(), document.not_in(unreadable))
+        .join_from(absent, held, and_(held.c.source == source, held.c.id == absent.c.id))
+        .where(absent.c.kind == kind, document.not_in(unreadable))
     )
+
+
+def did_not_come(kind: str, record_id: Any) -> ColumnElement[bool]:
+    """Whether we hold a record, and nothing that came in a full pull and could be read stated it (see `absent`)."""
+    return exists(select(absent.c.id).where(absent.c.kind == kind, absent.c.id == record_id))
 
 
 def no_longer_stated(source: str) -> Select[Any]:
@@ -153,7 +158,7 @@ def unchanged(kind: str, source: str) -> Select[Any]:
 # ── what the guard weighs ────────────────────────────────────────────────────────────────────────────
 
 
-def is_student(user: Table) -> ColumnElement[bool]:
+def is_student(user: FromClause) -> ColumnElement[bool]:
     """Whether a user, staged or of the roster, has the role of a student."""
     return type_coerce(user.c.roles, Text).contains('"role":"student"')
 
@@ -194,13 +199,15 @@ def deactivated_lately(kind: str, source: str, since: datetime, *columns: Any) -
 
 def created_lately(kind: str, source: str, since: datetime) -> Select[Any]:
     """How many active records runs created since, the first run that brought the kind left out."""
-    held = ROSTER[kind]
-    first = select(func.min(held.c.created_run)).where(held.c.source == source).scalar_subquery()
+    held, made = ROSTER[kind], and_(changes.c.source == source, changes.c.kind == kind, changes.c.action == Action.CREATE.value)
+    brought = exists().where(made, changes.c.run == runs.c.id)
+    first = select(runs.c.id).where(runs.c.source == source, brought).order_by(runs.c.id).limit(1).scalar_subquery()
+    # By the log, which stands in the order of runs; the run in the record itself tells whether it is still that one.
     return (
         select(func.count())
-        .select_from(held)
-        .where(held.c.source == source, held.c.status == "active")
-        .where(held.c.created_run.in_(_lately(source, since)), held.c.created_run > first)
+        .select_from(changes)
+        .join(held, and_(held.c.source == source, held.c.id == changes.c.record_id, held.c.created_run == changes.c.run))
+        .where(made, changes.c.run.in_(_lately(source, since)), changes.c.run > first, held.c.status == "active")
     )
 
 
@@ -218,17 +225,18 @@ def schools(kind: str, source: str) -> Select[Any]:
     """(school, active records, those that would go) of the schools that would lose any."""
     held = ROSTER[kind]
     school = held.c[SCHOOL[kind]]
-    going = planned.c.record_id
-    return (
-        select(school, func.count(), func.count(going))
-        .select_from(held)
-        .outerjoin(
-            planned,
-            and_(planned.c.kind == kind, planned.c.record_id == held.c.id, planned.c.action == Action.DEACTIVATE.value),
-        )
-        .where(held.c.source == source, held.c.status == "active", school.is_not(None))
+    leaves = and_(planned.c.kind == kind, planned.c.action == Action.DEACTIVATE.value)
+    # Who is active has no day of leaving; saying so lets an index alone tell the counts.
+    mine = and_(held.c.source == source, held.c.status == "active", held.c.deactivated_at.is_(None), school.is_not(None))
+    going = (
+        select(school.label("school"), func.count().label("going"))
+        .join_from(planned, held, and_(held.c.source == source, held.c.id == planned.c.record_id))
+        .where(leaves, mine)
         .group_by(school)
-        .having(func.count(going) > 0)
+        .cte()
+    )
+    return (
+        select(school, func.count(), func.max(going.c.going)).join_from(held, going, school == going.c.school).where(mine).group_by(school)
     )
 
 

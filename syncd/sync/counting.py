@@ -3,11 +3,11 @@
 from typing import Any
 
 import structlog
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, insert, select
 
 from syncd.report import Counts, Held, RunReport
 from syncd.roster.kinds import KINDS, PLURAL, SINGULAR
-from syncd.store.tables import ROSTER, SCHOOL
+from syncd.store.tables import ROSTER, SCHOOL, quarantine
 from syncd.sync import compare
 from syncd.sync.confirm import Confirmed
 from syncd.sync.plan import Action, Plan
@@ -29,7 +29,9 @@ def count(connection: Connection, plan: Plan, report: RunReport, staged: Staged 
         for kind in KINDS:
             changed = plan.count(kind, Action.UPDATE) + plan.count(kind, Action.REKEY)
             gone = plan.count(kind, Action.DEACTIVATE)
-            stays = connection.execute(compare.unchanged(kind, report.source)).scalar_one() if whole else plan.active[kind] - changed - gone
+            stays = plan.active[kind] - changed - gone
+            if whole:
+                stays = plan.kept.get(kind, 0) + connection.execute(compare.unchanged(kind, report.source)).scalar_one()
             report.counts[PLURAL[kind]] = Counts(
                 seen=plan.seen[kind] if staged is not None else 0,
                 created=plan.count(kind, Action.CREATE),
@@ -46,6 +48,18 @@ def count(connection: Connection, plan: Plan, report: RunReport, staged: Staged 
     for kind in KINDS:
         counts: dict[str, Any] = report.counts[PLURAL[kind]].model_dump()
         log.info("compared", kind=kind, counts=counts)
+
+
+def count_known(connection: Connection, report: RunReport, staged: Staged) -> None:
+    """Fill `counts` and `quality` when nothing new came: as they were when it was read."""
+    assert staged.known is not None
+    worth = staged.known.before.worth
+    names = ("resource", "document_id", "rule", "field", "fatal")
+    earlier = select(*(quarantine.c[name] for name in names)).where(quarantine.c.source == report.source, quarantine.c.run == worth.run)
+    with connection.begin():
+        connection.execute(insert(staged_problems).from_select(list(names), earlier))
+    staged.active.update(worth.active)
+    count(connection, Plan({}, worth.active, worth.active, worth.active), report, staged)
 
 
 def _counted_as(staged: Staged | None, rule: str, resource: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, distinct, func, insert, select
 
 from syncd.roster.kinds import KINDS
-from syncd.sync.staging import STAGED, staged_parts, staged_problems, staged_unreadable
+from syncd.sync.staging import STAGED, staged_parts, staged_problems, staged_unreadable, staged_unsettled
 
 BATCH = 500
 
@@ -47,7 +47,8 @@ def _settle(connection: Connection, kind: str, latest: bool) -> None:
             right |= {keep.version} if keep is not None else set()
     for rows in _batches(drop):
         connection.execute(delete(table).where(table.c.row.in_(rows)))
-    _quarantine(connection, doubtful)
+    quarantine(connection, doubtful)
+    _unsettle(connection, differing)
     _forget(connection, kind, differing, right)
 
 
@@ -87,18 +88,28 @@ def _settle_parts(connection: Connection, latest: bool) -> None:
     odd = select(part.resource, part.document_id).group_by(part.resource, part.document_id).having(func.count(distinct(part.version)) > 1)
     documents = [(resource, document) for resource, document in connection.execute(odd)]
     if not latest:
-        _quarantine(connection, [(resource, document, document) for resource, document in documents])
+        quarantine(connection, [(resource, document, document) for resource, document in documents])
+    _unsettle(connection, documents)
     for resource, document in documents:
         mine = select(part.version).where(part.resource == resource, part.document_id == document).order_by(part.row.desc())
         last = connection.execute(mine.limit(1)).scalar_one()
         _forget(connection, "user", [(resource, document)], {last} if latest else set())
 
 
-def _quarantine(connection: Connection, doubtful: list[tuple[str, str, str]]) -> None:
+def _unsettle(connection: Connection, documents: list[tuple[str, str]]) -> None:
+    """Documents of two versions are read again each time, also where one of them was taken."""
+    rows = [{"resource": resource, "document_id": document} for resource, document in documents]
+    if rows:
+        connection.execute(insert(staged_unsettled), rows)
+
+
+def quarantine(connection: Connection, doubtful: list[tuple[str, str, str]]) -> None:
+    """Note that of (resource, document, record id) nobody can tell which of two versions is right."""
     for resource, document, record_id in doubtful:
         connection.execute(insert(staged_unreadable).values(resource=resource, document_id=document))
         told = {"resource": resource, "document_id": record_id, "rule": "two-versions", "field": None, "fatal": True}
         connection.execute(insert(staged_problems).values(told))
+    _unsettle(connection, [(resource, document) for resource, document, _ in doubtful])
 
 
 def _batches(items: list[Any]) -> Iterator[list[Any]]:

@@ -11,7 +11,7 @@ from syncd.store import bulk
 from syncd.store.columns import canonical
 from syncd.store.runs import FIRST
 from syncd.store.tables import ROSTER, SCHOOL
-from syncd.sync import compare, rekey
+from syncd.sync import absent, compare, rekey
 from syncd.sync.guard import Reason
 from syncd.sync.plan import Action, Plan, Recent, School
 from syncd.sync.stage import Staged
@@ -49,11 +49,14 @@ def _plan_kind(connection: Connection, kind: str, source: str, staged: Staged) -
         connection.execute(insert(planned).from_select((*_COLUMNS, "missing"), gone))
 
 
-def weigh(connection: Connection, source: str, at: datetime, unconfirmed: dict[str, int] | None = None, *, whole: bool = True) -> Plan:
-    """The numbers of the plan. at: now; what went in the 24 hours before it counts too. whole: everything was asked for."""
+def weigh(
+    connection: Connection, source: str, at: datetime, unconfirmed: dict[str, int] | None = None, staged: Staged | None = None
+) -> Plan:
+    """The numbers of the plan. at: now; what went in the 24 hours before it counts too. staged: the pull that the plan comes from."""
     since = at - DAY
     active: dict[str, int] = {}
     seen: dict[str, int] = {}
+    kept: dict[str, int] = {}
     recent: dict[str, Recent] = {}
     schools: dict[str, list[School]] = {}
     known = set()
@@ -66,6 +69,9 @@ def weigh(connection: Connection, source: str, at: datetime, unconfirmed: dict[s
         for kind in KINDS:
             active[kind] = count(compare.active(kind, source))
             seen[kind] = count(compare.seen(kind))
+            if staged is not None and staged.knows(kind):
+                kept[kind] = absent.count_kept(connection, source, kind, active[kind])
+                seen[kind] += kept[kind]
             if connection.execute(compare.known(kind, source)).first():
                 known.add(kind)
             planned_now = actions[kind]
@@ -81,7 +87,10 @@ def weigh(connection: Connection, source: str, at: datetime, unconfirmed: dict[s
         doubted = {action: number for _, action, number in _about(connection, rekey.in_doubt())}
         renamed = {action: number for _, action, number in _about(connection, compare.renamed(source))}
         names = sum(number for _, _, number in _about(connection, compare.other_names(source)))
-    return Plan(actions, active, seen, frozenset(known), recent, schools, lost, unconfirmed or {}, again, doubted, renamed, names, whole)
+    whole = staged is None or not staged.incremental
+    return Plan(
+        actions, active, seen, kept, frozenset(known), recent, schools, lost, unconfirmed or {}, again, doubted, renamed, names, whole
+    )
 
 
 def to_apply(connection: Connection, plan: Plan) -> Plan:

@@ -14,13 +14,14 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, delet
 from syncd.store.tables import ROSTER
 from syncd.sync import compare
 from syncd.sync.plan import Action
+from syncd.sync.stage import Staged
 from syncd.sync.staging import STAGED, index_people, known_people, pairs, planned, staged_problems
 
 BATCH = 1_000
 _USERS = (ROSTER["user"], STAGED["user"])
 
 
-def find(connection: Connection, source: str) -> None:
+def find(connection: Connection, source: str, staged: Staged) -> None:
     """Turn deactivate + create of the same person in the plan into rekey; keep ambiguous ones in `pairs`, and note them as problems."""
     with connection.begin():
         if connection.execute(compare.in_plan("user", Action.CREATE).limit(1)).first() is None:
@@ -29,7 +30,7 @@ def find(connection: Connection, source: str) -> None:
             plain = [(row.old_id, row.new_id) for row in connection.execute(_plain())]
             for start in range(0, len(plain), BATCH):
                 _rekey(connection, source, plain[start : start + BATCH])
-        _pair_up(connection, source, _untold())
+        _pair_up(connection, source, _untold(staged))
         connection.execute(
             insert(staged_problems).from_select(
                 ["resource", "document_id", "rule", "field", "fatal"],
@@ -66,10 +67,10 @@ def _goes() -> ColumnElement[bool]:
     return ROSTER["user"].c.id.in_(compare.in_plan("user", Action.DEACTIVATE))
 
 
-def _untold() -> ColumnElement[bool]:
+def _untold(staged: Staged) -> ColumnElement[bool]:
     """Whether the pull did not say anything of somebody whom we have: not all was asked for, or not all came."""
-    old, staged, plan = ROSTER["user"].c, STAGED["user"].alias("told"), planned.alias("plan")
-    came = exists().where(staged.c.id == old.id)
+    old, told, plan = ROSTER["user"].c, STAGED["user"].alias("told"), planned.alias("plan")
+    came = exists().where(told.c.id == old.id) if staged.incremental else ~compare.did_not_come("user", old.id)
     goes = exists().where(plan.c.kind == "user", plan.c.record_id == old.id)
     rekeyed = select(plan.c.old_id).where(plan.c.kind == "user", plan.c.old_id.is_not(None))
     return and_(old.status == "active", ~came, ~goes, old.id.not_in(rekeyed))

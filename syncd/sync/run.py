@@ -13,17 +13,19 @@ import structlog
 from sqlalchemy import Connection
 from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
-from syncd.contract.connector import Connector, Context
+from syncd.contract.connector import Connector, Context, Resource
+from syncd.contract.known import Known
 from syncd.errors import FullPullNeeded, NothingHeld, Stopped, Superseded, SyncdError
 from syncd.report import Held, Mode, RunReport, State, Trigger, no_counts
 from syncd.roster.kinds import PLURAL
 from syncd.settings.guard import GuardSettings, QuietSettings
 from syncd.settings.source import Source
-from syncd.store import lease, runs
+from syncd.store import lease, pages, runs
 from syncd.store.engine import Store
-from syncd.sync import assemble, confirm, counting, doubles, guard, hold, link, planning, quality, rekey, staging, undo
+from syncd.sync import absent, assemble, confirm, counting, doubles, guard, hold, link, planning, quality, rekey, staging, undo
 from syncd.sync.apply import apply
 from syncd.sync.journal import Journal
+from syncd.sync.known import KnownPages
 from syncd.sync.plan import Plan
 from syncd.sync.stage import Staged, doubts, stage
 
@@ -31,6 +33,8 @@ log = structlog.get_logger()
 
 # How often a transaction is done that others are in the way of.
 APPLY_TRIES = 3
+# Records that have to come before it is worth telling the database how large its tables are.
+MUCH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ class Order:
     source: its name. connect: makes its connector. limits, quiet, today: what the guard goes by; today is the day in the configuration's
     time zone. people: whose people they are, for links to other sources that have the same. mode: `incremental` asks for changes only, if
     that is possible. dry_run: stop before apply. approves: the run whose hold is taken up, instead of pulling; same: {old id: new id} of
-    its held users whom a person paired. undoes: the run to take back, with force even where later runs changed the same records.
+    its held users whom a person paired. undoes: the run to take back, with force even where later runs changed the same records. reader:
+    what documents are read with; what another one read is read again. anew: read everything, whatever is known.
     """
 
     source: str
@@ -66,6 +71,8 @@ class Order:
     same: Mapping[str, str] = field(default_factory=dict)
     undoes: int | None = None
     force: bool = False
+    reader: str = ""
+    anew: bool = False
     on_step: Callable[[Step], None] = field(default=lambda _step: None)
     on_plan: Callable[[Connection], None] = field(default=lambda _connection: None)
 
@@ -73,7 +80,7 @@ class Order:
     def of(cls, source: Source, **options: Any) -> "Order":
         """The order for a configured source."""
         common = source.common
-        return cls(source.name, source.connect, common.guard, common.quiet, common.people, **options)
+        return cls(source.name, source.connect, common.guard, common.quiet, common.people, reader=source.reader, **options)
 
 
 def run(store: Store, order: Order, context: Context) -> RunReport:
@@ -182,6 +189,10 @@ class _Work:
         if self.context.stop.is_set():
             raise Stopped(f"{self.order.source}: the run was asked to stop; nothing of it was applied.")
 
+    def tell_page(self, resource: str, documents: int, total: int | None) -> None:
+        """Say how much of a resource has come."""
+        self.tell(Step("fetching", resource, documents, total))
+
 
 def _steps(store: Store, order: Order, context: Context, report: RunReport, epoch: int, journal: Journal) -> None:
     work = _Work(store, order, context, report, journal)
@@ -209,6 +220,8 @@ def _steps(store: Store, order: Order, context: Context, report: RunReport, epoc
             )
     finally:
         connection.close()
+    if _grew(report):
+        store.take_stock()
     _link(store, order, report, epoch)
 
 
@@ -216,12 +229,17 @@ def _apply(work: _Work, epoch: int, pulled: Staged | None, at: datetime) -> None
     """The one transaction."""
     order, report, connection = work.order, work.report, work.connection
     with connection.begin():
-        apply(connection, report, epoch, at, pulled)
+        apply(connection, report, epoch, at, pulled, order.reader)
         if order.approves is not None:
             hold.settle(connection, order.approves, order.source, State.APPLIED, by=report.run)
         if order.undoes is not None:
             hold.settle(connection, order.undoes, order.source, State.UNDONE, by=report.run)
             undo.stand_again(connection, order.undoes)
+
+
+def _grew(report: RunReport) -> bool:
+    """Whether a run made a table much larger than it was."""
+    return any(counts.created > MUCH and counts.created > counts.unchanged for counts in report.counts.values())
 
 
 def _link(store: Store, order: Order, report: RunReport, epoch: int) -> None:
@@ -257,20 +275,29 @@ def _pull(work: _Work) -> Staged:
         for doubt in report.doubts:
             log.warning("pull incomplete", error=doubt)
         work.tell(Step("comparing"))
+        if staged.nothing_new:
+            counting.count_known(connection, report, staged)
+            return staged
         doubles.settle(connection, latest=staged.incremental)
+        if not absent.find_lost(connection, staged):
+            log.info("pulling everything", error="documents came as they are known and in another version too")
+            staged = _begin_anew(work, connector)
+            doubles.settle(connection)
+        absent.note(connection, order.source, staged)
         if staged.incremental:
             quality.take_in_waiting(connection, order.source)
         assemble.assemble(connection, order.source, staged)
         quality.set_aside(connection, order.source, staged)
-        quality.look_over(connection, staged)
+        quality.look_over(connection, order.source, staged)
         planning.draw_up(connection, order.source, staged)
         work.tell(Step("confirming"))
         confirmed = confirm.confirm(connection, order.source, connector, order.limits.confirm)
-        report.requests, report.bytes = work.context.traffic.requests, work.context.traffic.bytes
     finally:
+        report.requests, report.bytes = work.context.traffic.requests, work.context.traffic.bytes
         connector.close()
-    rekey.find(connection, order.source)
-    plan = planning.weigh(connection, order.source, datetime.now(UTC), confirmed.unasked, whole=not staged.incremental)
+    rekey.find(connection, order.source, staged)
+    plan = planning.weigh(connection, order.source, datetime.now(UTC), confirmed.unasked, staged)
+    staged.active.update(plan.active)
     _guard(work, plan)
     report.doubts += [f"of the missing {PLURAL[kind]}, {count} could not be asked for" for kind, count in confirmed.untold.items() if count]
     counting.count(connection, planning.to_apply(connection, plan), report, staged, confirmed)
@@ -280,21 +307,40 @@ def _pull(work: _Work) -> Staged:
 def _fetch(work: _Work, connector: Connector) -> Staged:
     """Pull changes where that is asked for and possible, else everything."""
     order, report, connection = work.order, work.report, work.connection
-
-    def on_page(resource: str, documents: int, total: int | None) -> None:
-        work.tell(Step("fetching", resource, documents, total))
-
     if order.mode == Mode.INCREMENTAL and connector.abilities.incremental:
         with work.store.read() as reader:
             cursor = runs.cursor(reader, order.source)
         if cursor is not None:
             try:
-                return stage(connector, connection, on_page, cursor)
+                return stage(connector, connection, work.tell_page, cursor)
             except FullPullNeeded as problem:
                 (log.info if problem.known else log.warning)("pulling everything", error=str(problem))
                 staging.empty(connection)
     report.mode = Mode.FULL
-    return stage(connector, connection, on_page)
+    known = None if order.anew else _known(work, connector.resources())
+    if known is not None:
+        work.context.known = known
+    return stage(connector, connection, work.tell_page, known=known)
+
+
+def _begin_anew(work: _Work, connector: Connector) -> Staged:
+    """Pull everything and read all of it."""
+    staging.empty(work.connection)
+    work.context.known = Known()
+    return stage(connector, work.connection, work.tell_page)
+
+
+def _known(work: _Work, resources: tuple[Resource, ...]) -> KnownPages | None:
+    """What is known of the source before a full pull."""
+    source = work.order.source
+    with work.store.read() as reader:
+        before = pages.before(reader, source, work.order.reader)
+
+    def content(resource: str, number: int) -> tuple[bytes, list[str]]:
+        with work.store.read() as reader:
+            return pages.content(reader, source, resource, number)
+
+    return None if before is None else KnownPages(before, resources, content)
 
 
 def _guard(work: _Work, plan: Plan) -> None:

@@ -4,7 +4,7 @@ that is still fetching locks nobody out."""
 import re
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Connection, Integer, MetaData, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Connection, Integer, LargeBinary, MetaData, Table, Text
 
 from syncd.roster.kinds import KINDS, PLURAL, fields
 from syncd.store.columns import JsonText, UtcTime
@@ -70,6 +70,54 @@ staged_problems = Table(
     prefixes=["TEMPORARY"],
 )
 
+# The pages of this pull that are not what they were at the same place before (store/tables.py: pages).
+staged_pages = Table(
+    "staged_pages",
+    metadata,
+    Column("resource", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("first", Text),
+    Column("last", Text),
+    Column("fingerprints", LargeBinary, nullable=False),
+    Column("ids", LargeBinary, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+
+# Documents that were read with a problem, or in two versions: they are read again, even if they come just so the next time.
+staged_unsettled = Table(
+    "staged_unsettled",
+    metadata,
+    Column("seq", Integer, primary_key=True),
+    Column("resource", Text, nullable=False),
+    Column("document_id", Text),
+    prefixes=["TEMPORARY"],
+)
+
+# Documents that are known from before, or whose records stand, and that did not come.
+lost_documents = Table(
+    "lost_documents",
+    metadata,
+    Column("resource", Text, primary_key=True),
+    Column("document_id", Text, primary_key=True),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+
+# Records that we hold and that nothing stated that came and could be read (syncd/sync/absent.py).
+absent = Table(
+    "absent",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    prefixes=["TEMPORARY"],
+    sqlite_with_rowid=False,
+)
+
+# Users of whom something that came, or that did not come, says something, or said something before (syncd/sync/assemble.py).
+affected = Table("affected", metadata, Column("id", Text, primary_key=True), prefixes=["TEMPORARY"], sqlite_with_rowid=False)
+
 # old_id: of a rekey. missing: nobody said that the record is gone, it only did not come. held: the rule that holds it back.
 planned = Table(
     "planned",
@@ -131,10 +179,26 @@ def index(connection: Connection) -> None:
         _index(connection, "staged_parts", "user_id, guardian_id")
         _index(connection, "staged_parts", "resource, document_id")
         _index(connection, "staged_unreadable", "resource, document_id")
-        if connection.dialect.name == "postgresql":
-            # Nobody else looks at a temporary table, so that nobody else would count it for the planner.
-            for table in metadata.tables:
-                connection.exec_driver_sql(f"ANALYZE {table}")
+        count(connection)
+
+
+def count(connection: Connection) -> None:
+    """Let the planner know how much was staged: nobody else looks at a temporary table, so that nobody else would tell it."""
+    if connection.dialect.name == "postgresql":
+        for table in metadata.tables:
+            connection.exec_driver_sql(f"ANALYZE {table}")
+    else:
+        connection.exec_driver_sql("PRAGMA analysis_limit = 1000")
+        connection.exec_driver_sql("ANALYZE temp")
+        # Of an empty table it would take a million rows for granted. (sqlite.org/fileformat2.html, sqlite_stat1: statistics may be written
+        # by hand, and ANALYZE of the schema table takes them over.)
+        for table in metadata.tables:
+            connection.exec_driver_sql(
+                "INSERT INTO temp.sqlite_stat1 (tbl, idx, stat) SELECT ?, NULL, '10' "
+                "WHERE NOT EXISTS (SELECT 1 FROM temp.sqlite_stat1 WHERE tbl = ?)",
+                (table, table),
+            )
+        connection.exec_driver_sql("ANALYZE temp.sqlite_master")
 
 
 def index_people(connection: Connection) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from syncd.contract.connector import Abilities, Connector, Context, Resource
 from syncd.contract.document import Cursor, Document, Finished, Page, Presence, Reading
+from syncd.contract.known import Known
 from syncd.store.columns import canonical
 
 
@@ -38,8 +39,12 @@ class Recorder(Connector):
 
     def pull(self) -> Iterator[Page | Finished | Cursor]:
         self._recording.pulled = []
+        # Whoever plays it back may know other pages.
+        self._real.context.known = Known()
         for item in self._real.pull():
             self._recording.pulled.append(item)
+            for document in item.documents if isinstance(item, Page) else ():
+                self.read(document)
             yield item
 
     def changes(self, cursor: Any) -> Iterator[Page | Cursor]:

@@ -155,7 +155,10 @@ class InMemory(Connector):
         return self.sis.resources()
 
     def pull(self) -> Iterator[Page | Finished | Cursor]:
+        # A pull that is begun anew says everything anew.
         self.said.incremental = False
+        self.said.statements.clear()
+        self.said.finished.clear()
         cursor = len(self.sis.feed)
         for resource in self.resources():
             yield from self._pages_of(resource.name)

@@ -40,9 +40,9 @@ class Listed(Connector):
 
     def pull(self) -> Iterator[Page | Finished]:
         for kind, name in LISTS.items():
-            yield Page(name, [Document(name, one.id, b"") for one in self.records if one.kind == kind])
+            yield Page(name, [Document(name, one.id, repr(one).encode()) for one in self.records if one.kind == kind])
             yield Finished(name)
-        yield Page("demographics", [Document("demographics", part.document_id, b"") for part in self.parts])
+        yield Page("demographics", [Document("demographics", part.document_id, repr(part).encode()) for part in self.parts])
         yield Finished("demographics")
 
     def read(self, document: Document) -> Reading:

@@ -10,10 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, insert
 
+from syncd.contract.connector import Resource
 from syncd.store import open_store
 from syncd.store.tables import ROSTER
 from syncd.sync import compare, staging
-from syncd.sync.staging import STAGED, staged_unreadable
+from syncd.sync.absent import note_absent
+from syncd.sync.stage import Staged
+from syncd.sync.staging import STAGED, absent, staged_unreadable
 from tests import stores
 
 # Letters that are one and letters that only look so; what looks like a number, a NULL, JSON or SQL; upper and lower case; blanks.
@@ -88,7 +91,7 @@ def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]
 def filled(connection: Connection, compared: Compared) -> None:
     """Both sides in their tables; the neighbouring source holds the same ids with other contents."""
     roster, staged = ROSTER[compared.kind], STAGED[compared.kind]
-    for table in (*ROSTER.values(), *STAGED.values(), staged_unreadable):
+    for table in (*ROSTER.values(), *STAGED.values(), staged_unreadable, absent):
         connection.execute(table.delete())
     for source in ("ours", "theirs"):
         for record_id, record in compared.held.items():
@@ -162,6 +165,7 @@ def test_what_sql_finds_is_what_a_loop_over_the_rows_finds(connection: Connectio
         said = {record_id for record_id in staged if record_id in compared.gone and record_id in compared.active}
         assert ids_of(connection, compare.said_gone(kind, "ours")) == sorted(said)
 
+        note_absent(connection, "ours", Staged((Resource("list", (kind,)),), doubts={"list": None}), kind)
         unstated = {
             record_id
             for record_id in compared.active
