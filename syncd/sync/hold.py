@@ -7,17 +7,16 @@ since nobody who looked at the hold could know of it.
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, literal, select, update
 
 from syncd.errors import NothingHeld
 from syncd.report import RunReport, State
 from syncd.store.tables import ROSTER, held_changes, runs
 from syncd.sync import compare
 from syncd.sync.plan import Action
-from syncd.sync.restage import Restaged, restage
+from syncd.sync.restage import BATCH, Restaged, restage
 from syncd.sync.staging import STAGED, planned
 
-BATCH = 1_000
 # Instead of the run that last changed the record: no run has this number.
 OUT_OF_DATE = 0
 WHOLE = (Action.CREATE.value, Action.REKEY.value)
@@ -26,15 +25,35 @@ WHOLE = (Action.CREATE.value, Action.REKEY.value)
 def keep(connection: Connection, report: RunReport) -> None:
     """Write the held part of the plan, in the transaction that applies the rest."""
     for kind, roster in ROSTER.items():
-        staged = STAGED[kind]
-        names = compare.kept(kind)
-        query = (
-            select(planned, roster.c.changed_run, *(staged.c[name].label(f"new_{name}") for name in names))
-            .select_from(planned)
-            .outerjoin(roster, (roster.c.source == report.source) & (roster.c.id == _held_id()))
-            .outerjoin(staged, staged.c.id == planned.c.record_id)
-            .where(planned.c.kind == kind, planned.c.held.is_not(None))
-        )
+        mine = and_(planned.c.kind == kind, planned.c.held.is_not(None))
+        under = and_(roster.c.source == report.source, roster.c.id == func.coalesce(planned.c.old_id, planned.c.record_id))
+        row: dict[str, ColumnElement[Any]] = {
+            "source": literal(report.source),
+            "run": literal(report.run),
+            "kind": planned.c.kind,
+            "record_id": planned.c.record_id,
+            "action": planned.c.action,
+            "rule": planned.c.held,
+            "fields": planned.c.fields,
+            "seen_run": roster.c.changed_run,
+        }
+        known = select(*row.values()).select_from(planned).outerjoin(roster, under).where(mine, planned.c.action.not_in(WHOLE))
+        connection.execute(insert(held_changes).from_select(list(row), known.order_by(planned.c.record_id)))
+        _keep_whole(connection, report, kind, mine, under)
+
+
+def _keep_whole(connection: Connection, report: RunReport, kind: str, mine: Any, under: Any) -> None:
+    """Creations and rekeys, with the record that the roster does not have."""
+    roster, staged = ROSTER[kind], STAGED[kind]
+    names = compare.kept(kind)
+    query = (
+        select(planned, roster.c.changed_run, *(staged.c[name].label(f"new_{name}") for name in names))
+        .select_from(planned)
+        .outerjoin(roster, under)
+        .outerjoin(staged, staged.c.id == planned.c.record_id)
+        .where(mine, planned.c.action.in_(WHOLE))
+    )
+    for batch in connection.execute(query.execution_options(yield_per=BATCH)).partitions():
         rows = [
             {
                 "source": report.source,
@@ -45,18 +64,12 @@ def keep(connection: Connection, report: RunReport) -> None:
                 "rule": row.held,
                 "fields": row.fields,
                 "old_id": row.old_id,
-                "record": {name: row._mapping[f"new_{name}"] for name in names} if row.action in WHOLE else None,
+                "record": {name: row._mapping[f"new_{name}"] for name in names},
                 "seen_run": row.changed_run,
             }
-            for row in connection.execute(query).all()
+            for row in batch
         ]
-        for start in range(0, len(rows), BATCH):
-            connection.execute(insert(held_changes), rows[start : start + BATCH])
-
-
-def _held_id() -> Any:
-    """The id under which the roster has a planned record."""
-    return func.coalesce(planned.c.old_id, planned.c.record_id)
+        connection.execute(insert(held_changes), rows)
 
 
 def check_pairs(connection: Connection, source: str, run: int, same: Mapping[str, str]) -> None:
@@ -86,24 +99,40 @@ def take_up(connection: Connection, source: str, run: int, same: Mapping[str, st
     left_out = 0
     with connection.begin():
         for kind in ROSTER:
-            held = {row.record_id: row for row in connection.execute(_held(kind, source, run)).all()}
-            earlier = {new_id: old_id for old_id, new_id in same.items()} if kind == "user" else {}
-            changes: list[Restaged] = []
-            for row in held.values():
-                if row.record_id in earlier.values():
-                    continue
-                before = held.get(earlier.get(row.record_id, ""))
-                if any(map(_moved_on, (row, before) if before else (row,))):
-                    left_out += 1
-                elif before:
-                    changes.append(_paired(connection, source, before.record_id, row))
-                elif row.action in WHOLE:
-                    changes.append(Restaged(row.record_id, row.action, row.fields, row.old_id, row.record))
-                else:
-                    new = {name: after for name, (_, after) in (row.fields or {}).items() if name != "deactivated_at"}
-                    changes.append(Restaged(row.record_id, row.action, row.fields, None, new))
-            restage(connection, source, kind, changes)
+            query = _held(kind, source, run)
+            pairs = {new_id: old_id for old_id, new_id in same.items()} if kind == "user" else {}
+            leavers = set(pairs.values())
+            # Who only goes needs no look at the record.
+            goes = and_(
+                held_changes.c.action == Action.DEACTIVATE.value,
+                held_changes.c.fields.is_(None),
+                held_changes.c.seen_run.is_not_distinct_from(ROSTER[kind].c.changed_run),
+                held_changes.c.record_id.not_in(leavers),
+            )
+            gone = query.with_only_columns(literal(kind), held_changes.c.record_id, held_changes.c.action).where(goes)
+            connection.execute(insert(planned).from_select(["kind", "record_id", "action"], gone))
+            before = {row.record_id: row for row in connection.execute(query.where(held_changes.c.record_id.in_(leavers)))} if pairs else {}
+            for batch in connection.execute(query.where(~goes).execution_options(yield_per=BATCH)).partitions():
+                changes: list[Restaged] = []
+                for row in batch:
+                    if row.record_id in leavers:
+                        continue
+                    leaver = before.get(pairs.get(row.record_id, ""))
+                    if any(map(_moved_on, (row, leaver) if leaver else (row,))):
+                        left_out += 1
+                    elif leaver:
+                        changes.append(_paired(connection, source, leaver.record_id, row))
+                    else:
+                        changes.append(_restaged(row))
+                restage(connection, source, kind, changes)
     return left_out
+
+
+def _restaged(row: Any) -> Restaged:
+    if row.action in WHOLE:
+        return Restaged(row.record_id, row.action, row.fields, row.old_id, row.record)
+    new = {name: after for name, (_, after) in (row.fields or {}).items() if name != "deactivated_at"}
+    return Restaged(row.record_id, row.action, row.fields, None, new)
 
 
 def _held(kind: str, source: str, run: int) -> Select[Any]:

@@ -8,11 +8,14 @@ import msgspec
 from sqlalchemy import Connection, insert, select
 
 from syncd.roster.user import Role, User
+from syncd.store import bulk
+from syncd.store.columns import canonical
 from syncd.store.tables import ROSTER
 from syncd.sync import compare
 from syncd.sync.plan import Action
 from syncd.sync.staging import STAGED, planned
 
+# How many changes are to be in memory at a time: a run may have changed, or held, every record of the district.
 BATCH = 500
 
 
@@ -27,39 +30,23 @@ class Restaged:
     values: dict[str, Any] | None
 
 
-def restage(connection: Connection, source: str, kind: str, changes: Sequence[Restaged]) -> None:
-    """Stage and plan changes of one kind, in the caller's transaction."""
-    roster, staged = ROSTER[kind], STAGED[kind]
-    names = compare.kept(kind)
-    for start in range(0, len(changes), BATCH):
-        batch = changes[start : start + BATCH]
-        wanted = [change.old_id or change.record_id for change in batch]
-        held = {
-            row.id: row._mapping for row in connection.execute(select(roster).where(roster.c.source == source, roster.c.id.in_(wanted)))
-        }
-        rows = []
-        for change in batch:
-            if change.action == Action.DEACTIVATE.value and not change.values:
-                continue
-            row = held.get(change.old_id or change.record_id)
-            now = {name: row[name] for name in names} if row is not None else dict.fromkeys(names)
-            rows.append({"id": change.record_id, "gone": False, "resource": kind, **_derived(kind, now | (change.values or {}))})
-        if rows:
-            connection.execute(insert(staged), rows)
-        connection.execute(
-            insert(planned),
-            [
-                {
-                    "kind": kind,
-                    "record_id": change.record_id,
-                    "action": change.action,
-                    "fields": change.fields,
-                    "old_id": change.old_id,
-                    "missing": False,
-                }
-                for change in batch
-            ],
-        )
+def restage(connection: Connection, source: str, kind: str, batch: Sequence[Restaged]) -> None:
+    """Stage and plan a batch of changes of one kind, in the caller's transaction."""
+    if not batch:
+        return
+    roster, names = ROSTER[kind], compare.kept(kind)
+    staged = [change for change in batch if change.values or change.action != Action.DEACTIVATE.value]
+    wanted = [change.old_id or change.record_id for change in staged]
+    now = {row.id: row._mapping for row in connection.execute(select(roster).where(roster.c.source == source, roster.c.id.in_(wanted)))}
+    rows = []
+    for change in staged:
+        row = now.get(change.old_id or change.record_id)
+        before = {name: row[name] for name in names} if row is not None else dict.fromkeys(names)
+        rows.append({"id": change.record_id, "gone": False, "resource": kind, **_derived(kind, before | (change.values or {}))})
+    if rows:
+        connection.execute(insert(STAGED[kind]), rows)
+    plan = [(kind, one.record_id, one.action, None if one.fields is None else canonical(one.fields), one.old_id, False) for one in batch]
+    bulk.load(connection, planned, ("kind", "record_id", "action", "fields", "old_id", "missing"), plan)
 
 
 def _derived(kind: str, record: dict[str, Any]) -> dict[str, Any]:

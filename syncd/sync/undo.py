@@ -3,7 +3,7 @@ its own; nothing is ever struck from the record."""
 
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, or_, select, update
+from sqlalchemy import Connection, and_, exists, func, insert, literal, or_, select, update
 
 from syncd.errors import CanNotUndo
 from syncd.report import State, Trigger
@@ -11,7 +11,8 @@ from syncd.store import jsontext
 from syncd.store.tables import ROSTER, changes, runs
 from syncd.sync import compare
 from syncd.sync.plan import Action
-from syncd.sync.restage import Restaged, restage
+from syncd.sync.restage import BATCH, Restaged, restage
+from syncd.sync.staging import planned
 
 SHOWN = 20
 
@@ -90,22 +91,27 @@ def draw_up(connection: Connection, source: str, run: int) -> int:
                 .where(changes.c.source == source, changes.c.run == run, changes.c.kind == kind)
                 .order_by(changes.c.record_id)
             )
-            back = [_back(row) for row in connection.execute(query).all()]
-            restage(connection, source, kind, [change for change in back if change is not None])
-            left_out += back.count(None)
+            # Who came with the run only goes: the first run of a district is all such.
+            came = and_(changes.c.action == Action.CREATE.value, roster.c.status == "active", roster.c.created_run <= run)
+            goes = query.with_only_columns(literal(kind), changes.c.record_id, literal(Action.DEACTIVATE.value)).where(came)
+            connection.execute(insert(planned).from_select(["kind", "record_id", "action"], goes))
+            query = query.where(func.coalesce(~came, literal(True)))
+            for batch in connection.execute(query.execution_options(yield_per=BATCH)).partitions():
+                back = [change for row in batch if (change := _back(row)) is not None]
+                left_out += len(batch) - len(back)
+                restage(connection, source, kind, back)
     return left_out
 
 
 def _back(row: Any) -> Restaged | None:
-    """The change that takes one back; None when the record is not where that change left it, or its earlier id is another's now."""
+    """The change that takes one back, of somebody who did not come by it; None when the record is not where that change left it, or its
+    earlier id is another's now."""
     if row.status is None or row.created_run > row.run:
         # Whoever has the id now came later.
         return None
     old = {name: before for name, (before, _) in (row.fields or {}).items() if name not in ("id", "deactivated_at")}
     fields = {name: [row._mapping[f"now_{name}"], before] for name, before in old.items() if row._mapping[f"now_{name}"] != before}
     match row.action, row.status:
-        case Action.CREATE.value, "active":
-            return Restaged(row.record_id, Action.DEACTIVATE.value, None, None, None)
         case Action.REACTIVATE.value, "active":
             return Restaged(row.record_id, Action.DEACTIVATE.value, fields or None, None, old)
         case Action.UPDATE.value, "active" if fields:
