@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -83,30 +83,57 @@ def store(*, create: bool = False) -> Store:
     return open_store(settings().store_url, create=create)
 
 
-def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
+def print_each(tables: Iterable[RenderableType]) -> bool:
+    """Print one after the other; whether there was any."""
+    printed = False
+    for table in tables:
+        console.print(table)
+        printed = True
+    return printed
 
+
+def print_json(value: Any) -> None:
+    """One JSON document on stdout. An iterator in it is a list, written item by item as it comes: a large district does not fit into
+    memory."""
+    pieces = _pieces(value) if _streams(value) else (msgspec.json.format(_encoded(value)),)
+    for piece in pieces:
+        sys.stdout.write(json_text(piece))
+    sys.stdout.write("\n")
+
+
+def _streams(value: Any) -> bool:
+    return isinstance(value, Iterator) or (isinstance(value, Mapping) and any(map(_streams, value.values())))
+
+
+def _pieces(value: Any) -> Iterator[bytes]:
+    if isinstance(value, Iterator):
+        yield b"["
+        for number, item in enumerate(value):
+            yield b",\n" if number else b"\n"
+            yield from _pieces(item)
+        yield b"\n]"
+    elif _streams(value):
+        yield b"{"
+        for number, (name, part) in enumerate(value.items()):
+            yield (b",\n" if number else b"") + _encoded(name) + b": "
+            yield from _pieces(part)
+        yield b"}"
+    else:
+        yield _encoded(value)
+
+
+def _encoded(value: Any) -> bytes:
     def plain(part: Any) -> Any:
         if isinstance(part, BaseModel):
             return part.model_dump(mode="json")
         raise NotImplementedError
 
-    sys.stdout.write(json_text(msgspec.json.format(msgspec.json.encode(value, enc_hook=plain))) + "\n")
+    return msgspec.json.encode(value, enc_hook=plain)
 
 
 def json_text(document: bytes) -> str:
     """JSON as text in which no character acts on a screen: those that JSON lets stand are escaped too."""
     return _ACTING.sub(lambda match: f"\\u{ord(match[0]):04x}", document.decode())
-
-
-def stream_json(name: str, found: Iterable[dict[str, Any]], limit: int | None = None) -> None:
-    """One document with one list, written item by item: a large district does not fit into memory."""
-    typer.echo(f'{{"{name}": [', nl=False)
-    for number, item in enumerate(found):
-        if number == limit:
-            break
-        typer.echo(("," if number else "") + "\n" + json_text(msgspec.json.encode(item)), nl=False)
-    typer.echo("\n]}")
 
 
 def config_first(arguments: list[str]) -> list[str]:

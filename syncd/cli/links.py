@@ -6,13 +6,15 @@ may stay in its scrollback, in a ticket or on a projector. No log ever has them.
 
 import os
 import pwd
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.app import Json, app, console, print_json, settings, stream_json
+from syncd.cli.app import Json, app, console, print_each, print_json, settings
+from syncd.cli.show import in_pieces
 from syncd.errors import ConfigError
 from syncd.observe.logs import escaped
 from syncd.settings.file import Settings
@@ -58,19 +60,22 @@ def links(
         configured.source(source)
     found = kept.listed(open_store(configured.store_url), source, proposed=proposed, names=names)
     if json:
-        stream_json("links", found, limit)
+        print_json({"links": islice(found, limit)})
         return
+    if not print_each(in_pieces(islice(found, limit or 50), _table)):
+        console.print("Nothing waits for a person." if proposed else "No links.")
+    elif next(found, None):
+        console.print(f"… and more: --limit shows more than {limit or 50}, --json all of them.")
+
+
+def _table(found: list[dict[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 2))
     for name in ("source", "id", "source", "id", "state", "by", "the one", "the other"):
         table.add_column(name, overflow="fold")
-    for number, link in enumerate(found):
-        if number == (limit or 50):
-            console.print(table)
-            console.print(f"… and more: --limit shows more than {number}, --json all of them.")
-            return
+    for link in found:
         ends = (link["source"], Text(escaped(link["id"])), link["other_source"], Text(escaped(link["other_id"])))
         table.add_row(*ends, link["state"], reason(link), *(Text(escaped(_told(user))) for user in link["users"]))
-    console.print(table if table.row_count else "Nothing waits for a person." if proposed else "No links.")
+    return table
 
 
 def reason(link: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """`syncd logs`: a run's log lines, out of the store; with --follow, as they come."""
 
 import time
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
@@ -29,13 +30,11 @@ def logs(
     if json and not follow:
         print_json({"run": number, "source": report.source, "lines": lines})
         return
-    _print(lines)
+    last = _print(lines)
     while follow and report.state == State.RUNNING:
         time.sleep(0.5)
         report = runs.get(opened, number)
-        new = runs.log_lines(opened, number, lines[-1].seq if lines else 0)
-        _print(new)
-        lines += new
+        last = _print(runs.log_lines(opened, number, last)) or last
 
 
 def _latest(opened: Store) -> int:
@@ -45,7 +44,9 @@ def _latest(opened: Store) -> int:
     return found[0].run
 
 
-def _print(lines: list[KeptLine]) -> None:
+def _print(lines: Iterable[KeptLine]) -> int:
+    """Print them; the number of the last, 0 when there are none."""
+    last = 0
     for line in lines:
         rest = " ".join(f"{key}={value}" for key, value in line.fields.items())
         time_of_day = line.at.strftime("%Y-%m-%d %H:%M:%S")
@@ -53,3 +54,5 @@ def _print(lines: list[KeptLine]) -> None:
             Text.assemble(f"{time_of_day} ", (f"{line.level:<8}", LEVELS.get(line.level, "dim")), f"{line.event}  ", (rest, "dim")),
             soft_wrap=True,
         )
+        last = line.seq
+    return last

@@ -1,6 +1,7 @@
 """`syncd quarantine`: what a source sends that can not be used."""
 
 import sys
+from collections.abc import Iterable
 from csv import writer as csv_writer
 from typing import Annotated, Any
 
@@ -8,7 +9,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.app import Json, app, console, print_json, settings
+from syncd.cli.app import Json, app, console, print_each, print_json, settings
+from syncd.cli.show import in_pieces
 from syncd.errors import ConfigError
 from syncd.observe.logs import escaped
 from syncd.store import open_store, runs
@@ -58,9 +60,11 @@ def quarantine(
     if csv:
         _write_csv(found)
         return
-    if not found:
+    if not print_each(in_pieces(found, _table)):
         console.print("Nothing: all that came could be used.")
-        return
+
+
+def _table(found: list[dict[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 2))
     for name in ("list", "id", "field", "what is wrong", "the record"):
         table.add_column(name, overflow="fold")
@@ -69,10 +73,10 @@ def quarantine(
         told = WAITS if row["rule"] == "no-such-record" and not row["used"] else told
         rule = REASONS.get(row["rule"], row["rule"])
         table.add_row(row["resource"], Text(escaped(row["document_id"] or "none")), Text(escaped(row["field"] or "")), rule, told)
-    console.print(table)
+    return table
 
 
-def _write_csv(found: list[dict[str, Any]]) -> None:
+def _write_csv(found: Iterable[dict[str, Any]]) -> None:
     writer = csv_writer(sys.stdout)
     writer.writerow(["list", "id", "field", "rule", "what is wrong"])
     for row in found:

@@ -3,13 +3,16 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
+from itertools import islice
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.app import Json, app, console, notes, settings, stream_json
+from syncd.cli.app import Json, app, console, notes, print_each, print_json, settings
+from syncd.cli.show import in_pieces
 from syncd.errors import ConfigError
 from syncd.observe.logs import escaped
 from syncd.roster.fields import composed
@@ -64,9 +67,12 @@ def roster(
     else:
         found = _noting(held.records_as_of(store, SINGULAR[kind], _when(store, as_of), source, status, words))
     if json:
-        stream_json("records", found, limit)
-    else:
-        _table(kind, found, limit or 50)
+        print_json({"records": islice(found, limit)})
+        return
+    if not print_each(in_pieces(islice(found, limit or 50), partial(_table, kind))):
+        console.print(f"No {kind}.")
+    elif next(found, None):
+        console.print(f"… and more: --limit shows more than {limit or 50}, --json all of them.")
 
 
 def _when(store: Store, as_of: str) -> int | datetime:
@@ -90,22 +96,18 @@ def _noting(found: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         notes.print(f"Of {purged} records values were purged, by policy or on request: what is empty there may not have been empty then.")
 
 
-def _table(kind: str, found: Iterator[dict[str, Any]], limit: int) -> None:
+def _table(kind: str, found: list[dict[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 2))
     for name in ("source", "id", "status", *COLUMNS[kind]):
         table.add_column(name, overflow="fold")
-    for number, record in enumerate(found):
-        if number == limit:
-            console.print(table)
-            console.print(f"… and more: --limit shows more than {limit}, --json all of them.")
-            return
+    for record in found:
         table.add_row(
             record["source"],
             Text(escaped(record["id"])),
             record["status"],
             *(Text(escaped(_plain(record[name]))) for name in COLUMNS[kind]),
         )
-    console.print(table if table.row_count else f"No {kind}.")
+    return table
 
 
 def _plain(value: Any) -> str:

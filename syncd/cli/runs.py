@@ -1,11 +1,14 @@
 """`syncd runs` and `syncd runs show RUN`."""
 
+from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
 from syncd.cli.app import Json, app, console, print_json, store
-from syncd.cli.show import changes_table, held_table, run_summary, runs_table
+from syncd.cli.show import changes_table, held_table, in_pieces, run_summary, runs_table
 from syncd.roster.kinds import PLURAL
 from syncd.store import runs as kept
 
@@ -44,22 +47,25 @@ def show(
     opened = store()
     report = kept.get(opened, run)
     limit = None if changes else SAMPLE + 1
-    found = list(kept.changes_of(opened, run, limit=limit))
-    held = kept.held_changes_of(opened, run, limit)
+    applied, held = kept.changes_of(opened, run, limit=limit), kept.held_changes_of(opened, run, limit)
+    shown = None if changes else SAMPLE
     if json:
-        shown = [
+        told = (
             {"kind": PLURAL[change.kind], "id": change.record_id, "action": change.action, "fields": change.fields}
-            for change in (found if changes else found[:SAMPLE])
-        ]
-        waiting = [{**change, "kind": PLURAL[change["kind"]]} for change in (held if changes else held[:SAMPLE])]
-        print_json({**report.model_dump(mode="json"), "changes": shown, "held_changes": waiting})
+            for change in islice(applied, shown)
+        )
+        waiting = ({**change, "kind": PLURAL[change["kind"]]} for change in islice(held, shown))
+        print_json({**report.model_dump(mode="json"), "changes": told, "held_changes": waiting})
         return
     console.print(run_summary(report))
-    if held:
-        console.print("\nHeld, for a person to approve or reject:")
-        console.print(held_table(held if changes else held[:SAMPLE]))
-    if found:
-        console.print("\nApplied:")
-        console.print(changes_table(found if changes else found[:SAMPLE]))
-    if not changes and max(len(held), len(found)) > SAMPLE:
+    _print("\nHeld, for a person to approve or reject:", in_pieces(islice(held, shown), held_table))
+    _print("\nApplied:", in_pieces(islice(applied, shown), changes_table))
+    if not changes and (any(held) or any(applied)):
         console.print(f"… and more: syncd runs show {run} --changes")
+
+
+def _print(head: str, tables: Iterator[Table]) -> None:
+    for number, table in enumerate(tables):
+        if not number:
+            console.print(head)
+        console.print(table)

@@ -1,8 +1,9 @@
 """What reports look like to a person: sentences and tables over the same objects that --json prints."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -20,6 +21,18 @@ COLOURS = {
     State.FAILED: "red",
     State.RUNNING: "blue",
 }
+
+# So many lines of a long list stand under one head.
+PIECE = 500
+Item = TypeVar("Item")
+
+
+def in_pieces(items: Iterable[Item], table: Callable[[list[Item]], Table]) -> Iterator[Table]:
+    """A long list as one table after the other, each with its head: a table is laid out when all of its rows are there, and a large
+    district does not fit into memory."""
+    rows = iter(items)
+    while piece := list(islice(rows, PIECE)):
+        yield table(piece)
 
 
 def state(value: str) -> Text:

@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
 
 from syncd.roster.kinds import PLURAL, fields
+from syncd.store import jsontext
 from syncd.store.engine import Store
 from syncd.store.tables import ROSTER, changes, purged, purged_as_it_stands, runs
 
+# How many records are in memory at a time.
+_BATCH = 500
 _SEARCHED = ("id", "name", "given_name", "family_name", "username", "number", "student_number", "state_id", "email")
 
 
@@ -44,7 +47,7 @@ def records(
             parts.append(table.c.given_name + " " + table.c.family_name)
         query = query.where(or_(*(part.icontains(search, autoescape=True) for part in parts)))
     with store.read() as connection:
-        for row in connection.execute(query.execution_options(yield_per=1000)):
+        for row in connection.execute(query.execution_options(yield_per=_BATCH)):
             yield _as_record(kind, row)
 
 
@@ -53,23 +56,60 @@ def records_as_of(
 ) -> Iterator[dict[str, Any]]:
     """The records of a kind by source and id as they were when a run had ended, or at a time: today's, less all later changes. One of which
     values were purged has `purged_at`, and None for what is no longer known."""
-    table, words = ROSTER[kind], (search or "").lower()
     # Runs of different sources overlap, so that a time does not stand for one run.
     since = changes.c.run > as_of if isinstance(as_of, int) else changes.c.run.in_(select(runs.c.id).where(runs.c.finished_at > as_of))
-    later = select(changes).where(changes.c.kind == kind, since)
-    now = _held(kind)
-    if source:
-        later, now = later.where(changes.c.source == source), now.where(table.c.source == source)
-    later = later.order_by(changes.c.run.desc())
+    later = and_(changes.c.kind == kind, since)
+    words = (search or "").lower()
     with store.read() as connection:
-        current = {(row.source, row.id): _as_record(kind, row) for row in connection.execute(now)}
-        for change in connection.execute(later):
-            _take_back(current, change)
-    for _, found in sorted(current.items()):
-        told = [str(found.get(name) or "") for name in _SEARCHED] + [f"{found.get('given_name')} {found.get('family_name')}"]
-        seen = any(words in part.lower() for part in told)
-        if (status == "all" or found["status"] == status) and (not words or seen):
-            yield found
+        rows = connection.execute(_by_id_then(connection, kind, source, later).execution_options(yield_per=_BATCH))
+        for batch in rows.partitions():
+            for found in _as_then(connection, [_as_record(kind, row) for row in batch], later):
+                told = [str(found.get(name) or "") for name in _SEARCHED] + [f"{found.get('given_name')} {found.get('family_name')}"]
+                seen = any(words in part.lower() for part in told)
+                if (status == "all" or found["status"] == status) and (not words or seen):
+                    yield found
+
+
+def _by_id_then(connection: Connection, kind: str, source: str | None, later: ColumnElement[bool]) -> Select[Any]:
+    """The rows of a kind in the order of the ids that they had before the changes that are `later`."""
+    table, query = ROSTER[kind], _held(kind)
+    if source:
+        query = query.where(table.c.source == source)
+    rekeyed = and_(later, changes.c.action == "rekey")
+    if connection.execute(select(changes.c.run).where(rekeyed).limit(1)).first() is None:
+        return query.order_by(table.c.source, table.c.id)
+    # Each new id with the run that gave it and the next run that gave it anew; from a record's id now, the one before, and so on.
+    key = (changes.c.source, changes.c.record_id)
+    before = jsontext.at(connection, changes.c.fields, "id", 0).label("before")
+    until = func.lead(changes.c.run).over(partition_by=key, order_by=changes.c.run).label("until")
+    given = select(*key, before, changes.c.run, until).where(rekeyed).cte("given")
+    ids = select(given.c.source, given.c.record_id.label("now"), given.c.before.label("id"), given.c.run).where(given.c.until.is_(None))
+    found = ids.cte("ids", recursive=True)
+    still = and_(given.c.run < found.c.run, or_(given.c.until.is_(None), given.c.until >= found.c.run))
+    of = and_(given.c.source == found.c.source, given.c.record_id == found.c.id, still)
+    found = found.union_all(select(found.c.source, found.c.now, given.c.before, given.c.run).join(given, of))
+    first = func.row_number().over(partition_by=(found.c.source, found.c.now), order_by=found.c.run).label("first")
+    then = select(found.c.source, found.c.now, found.c.id, first).subquery("then")
+    mine = and_(then.c.source == table.c.source, then.c.now == table.c.id, then.c.first == 1)
+    return query.outerjoin(then, mine).order_by(table.c.source, func.coalesce(then.c.id, table.c.id))
+
+
+def _as_then(connection: Connection, records: list[dict[str, Any]], later: ColumnElement[bool]) -> Iterator[dict[str, Any]]:
+    """Those of the records that were there before the changes that are `later`, as they were, in the same order."""
+    current = {(record["source"], record["id"]): record for record in records}
+    later = and_(later, changes.c.source.in_({source for source, _ in current}))
+    ids = new = {record_id for _, record_id in current}
+    # SQLite takes a source's log for short, and would read all of it for each batch.
+    of_record = (changes, f"INDEXED BY {next(iter(changes.indexes)).name}", "sqlite")
+    while new:
+        before = select(jsontext.at(connection, changes.c.fields, "id", 0)).with_hint(*of_record).where(later, changes.c.action == "rekey")
+        new = set(connection.execute(before.where(changes.c.record_id.in_(new))).scalars()) - ids
+        ids = ids | new
+    query = select(changes).with_hint(*of_record).where(later, changes.c.record_id.in_(ids)).order_by(changes.c.run.desc())
+    for change in connection.execute(query.execution_options(yield_per=_BATCH)):
+        _take_back(current, change)
+    left = set(map(id, current.values()))
+    return (record for record in records if id(record) in left)
 
 
 def _take_back(current: dict[tuple[str, str], dict[str, Any]], change: Any) -> None:

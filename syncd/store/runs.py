@@ -191,12 +191,13 @@ def add_lines(connection: Connection, source: str, run: int, lines: Sequence[Kep
         connection.execute(insert(run_log), rows)
 
 
-def log_lines(store: Store, run: int, after: int = 0) -> list[KeptLine]:
+def log_lines(store: Store, run: int, after: int = 0) -> Iterator[KeptLine]:
     """The run's log lines with a number above `after`, in order."""
     source = select(runs.c.source).where(runs.c.id == run).scalar_subquery()
-    query = select(run_log).where(run_log.c.source == source, run_log.c.run == run, run_log.c.seq > after)
+    query = select(run_log).where(run_log.c.source == source, run_log.c.run == run, run_log.c.seq > after).order_by(run_log.c.seq)
     with store.read() as connection:
-        return [KeptLine(row.seq, row.at, row.level, row.event, row.fields) for row in connection.execute(query.order_by(run_log.c.seq))]
+        for row in connection.execute(query.execution_options(yield_per=1000)):
+            yield KeptLine(row.seq, row.at, row.level, row.event, row.fields)
 
 
 def changes_of(store: Store, run: int, *, kind: str | None = None, limit: int | None = None) -> Iterator[Change]:
@@ -257,7 +258,7 @@ def held_of(store: Store, kind: str, record_id: str, source: str | None = None) 
     return [{"source": row.source, "run": row.run, "action": row.action, "rule": row.rule} for row in rows]
 
 
-def quarantined(store: Store, source: str, run: int | None = None) -> list[dict[str, Any]]:
+def quarantined(store: Store, source: str, run: int | None = None) -> Iterator[dict[str, Any]]:
     """What a run (default: the source's latest that looked) could not use, with the reason. No values, only ids and fields."""
     if run is None:
         pulled = runs.c.trigger.in_((Trigger.SCHEDULE, Trigger.MANUAL))
@@ -265,10 +266,10 @@ def quarantined(store: Store, source: str, run: int | None = None) -> list[dict[
         latest = done.scalar_subquery()
     else:
         latest = select(func.max(runs.c.id)).where(runs.c.id == run).scalar_subquery()
-    query = select(quarantine).where(quarantine.c.source == source, quarantine.c.run == latest)
+    query = select(quarantine).where(quarantine.c.source == source, quarantine.c.run == latest).order_by(quarantine.c.seq)
     with store.read() as connection:
-        return [
-            {
+        for row in connection.execute(query.execution_options(yield_per=1000)):
+            yield {
                 "source": row.source,
                 "run": row.run,
                 "resource": row.resource,
@@ -277,18 +278,14 @@ def quarantined(store: Store, source: str, run: int | None = None) -> list[dict[
                 "field": row.field,
                 "used": not row.fatal,
             }
-            for row in connection.execute(query.order_by(quarantine.c.seq))
-        ]
 
 
-def held_changes_of(store: Store, run: int, limit: int | None = None) -> list[dict[str, Any]]:
+def held_changes_of(store: Store, run: int, limit: int | None = None) -> Iterator[dict[str, Any]]:
     """What a run holds: ids, actions and rules, people first, by id."""
     first = case(FIRST, value=held_changes.c.kind)
     query = select(held_changes).where(held_changes.c.run == run).order_by(first, held_changes.c.record_id)
     if limit is not None:
         query = query.limit(limit)
     with store.read() as connection:
-        return [
-            {"kind": row.kind, "id": row.record_id, "action": row.action, "rule": row.rule, "fields": row.fields or {}}
-            for row in connection.execute(query)
-        ]
+        for row in connection.execute(query.execution_options(yield_per=1000)):
+            yield {"kind": row.kind, "id": row.record_id, "action": row.action, "rule": row.rule, "fields": row.fields or {}}
