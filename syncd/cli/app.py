@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -102,11 +102,11 @@ def print_json(value: Any) -> None:
 
 
 def _streams(value: Any) -> bool:
-    return isinstance(value, Iterator) or (isinstance(value, Mapping) and any(map(_streams, value.values())))
+    return hasattr(value, "__next__") or (isinstance(value, dict) and any(map(_streams, value.values())))
 
 
 def _pieces(value: Any) -> Iterator[bytes]:
-    if isinstance(value, Iterator):
+    if hasattr(value, "__next__"):
         yield b"["
         for number, item in enumerate(value):
             yield b",\n" if number else b"\n"

@@ -3,8 +3,10 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Text, case, cast, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
+
+from syncd.store.columns import canonical
 
 
 def at(connection: Connection, column: ColumnElement[Any], *path: str | int) -> ColumnElement[Any]:
@@ -32,6 +34,13 @@ def has_values(connection: Connection, column: ColumnElement[Any], kept: Collect
     each = _each(sqlite, column)
     value = each.c.value.is_not(None) if sqlite else func.jsonb_typeof(each.c.value) != "null"
     return select(each.c.key).select_from(each).where(each.c.key.not_in(kept), value).exists()
+
+
+def listed(connection: Connection, texts: Collection[str]) -> Any:
+    """Texts, as a table with the one column `value`."""
+    array = canonical(list(texts))
+    sqlite = connection.dialect.name == "sqlite"
+    return (func.json_each(array) if sqlite else func.jsonb_array_elements_text(cast(literal(array, Text), JSONB))).table_valued("value")
 
 
 def _each(sqlite: bool, column: ColumnElement[Any]) -> Any:

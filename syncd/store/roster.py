@@ -1,6 +1,6 @@
 """Reading the roster: what we hold true, as plain objects with the fields of design section 3."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -57,7 +57,8 @@ def records_as_of(
     """The records of a kind by source and id as they were when a run had ended, or at a time: today's, less all later changes. One of which
     values were purged has `purged_at`, and None for what is no longer known."""
     # Runs of different sources overlap, so that a time does not stand for one run.
-    since = changes.c.run > as_of if isinstance(as_of, int) else changes.c.run.in_(select(runs.c.id).where(runs.c.finished_at > as_of))
+    run = changes.c.run + 0
+    since = run > as_of if isinstance(as_of, int) else run.in_(select(runs.c.id).where(runs.c.finished_at > as_of))
     later = and_(changes.c.kind == kind, since)
     words = (search or "").lower()
     with store.read() as connection:
@@ -99,17 +100,23 @@ def _as_then(connection: Connection, records: list[dict[str, Any]], later: Colum
     current = {(record["source"], record["id"]): record for record in records}
     later = and_(later, changes.c.source.in_({source for source, _ in current}))
     ids = new = {record_id for _, record_id in current}
-    # SQLite takes a source's log for short, and would read all of it for each batch.
-    of_record = (changes, f"INDEXED BY {next(iter(changes.indexes)).name}", "sqlite")
     while new:
-        before = select(jsontext.at(connection, changes.c.fields, "id", 0)).with_hint(*of_record).where(later, changes.c.action == "rekey")
-        new = set(connection.execute(before.where(changes.c.record_id.in_(new))).scalars()) - ids
+        query = _changes_of(connection, new, and_(later, changes.c.action == "rekey"), jsontext.at(connection, changes.c.fields, "id", 0))
+        new = {before for (before,) in connection.execute(query) if before is not None} - ids
         ids = ids | new
-    query = select(changes).with_hint(*of_record).where(later, changes.c.record_id.in_(ids)).order_by(changes.c.run.desc())
+    query = _changes_of(connection, ids, later, changes).order_by((changes.c.run + 0).desc())
     for change in connection.execute(query.execution_options(yield_per=_BATCH)):
-        _take_back(current, change)
+        if change.run is not None:
+            _take_back(current, change)
     left = set(map(id, current.values()))
     return (record for record in records if id(record) in left)
+
+
+def _changes_of(connection: Connection, ids: Collection[str], which: ColumnElement[bool], *columns: Any) -> Select[Any]:
+    """Columns of those changes of records with these ids; NULLs for an id that has none. SQLite takes the log of a run or a source for
+    short and would read all of it, so that it is told to look up each id: by an outer join and a range of one."""
+    wanted = jsontext.listed(connection, ids)
+    return select(*columns).outerjoin_from(wanted, changes, and_(which, changes.c.record_id.between(wanted.c.value, wanted.c.value)))
 
 
 def _take_back(current: dict[tuple[str, str], dict[str, Any]], change: Any) -> None:

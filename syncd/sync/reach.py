@@ -3,6 +3,7 @@ them, or a link; and whoever has one in common with those. Nobody else's links c
 cost a look at a whole district.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,13 +25,18 @@ from sqlalchemy import (
     select,
 )
 
+from syncd.store import upsert
 from syncd.store.columns import folded
 from syncd.store.tables import ROSTER, changes, links
 
 SPLIT = "\x1f"
 NAMED, BORN = "name-and-birth-date", "birth-date"
 
+# How many changes are in memory at a time.
+BATCH = 1_000
+
 _user = ROSTER["user"]
+_NAMING = ("given_name", "family_name", "birth_date")
 
 metadata = MetaData()
 
@@ -100,26 +106,31 @@ def these(connection: Connection, pair: Pair, users: list[tuple[str, str]]) -> N
 
 def _remember_old_marks(connection: Connection, source: str, since: int) -> None:
     """Whoever still has the number that somebody gave up may now be alone with it."""
-    query = select(changes.c.record_id, changes.c.fields).where(
-        changes.c.source == source, changes.c.kind == "user", changes.c.run > since, changes.c.fields.is_not(None)
+    query = (
+        select(changes.c.fields, *(_user.c[name] for name in _NAMING))
+        .outerjoin(_user, and_(_user.c.source == changes.c.source, _user.c.id == changes.c.record_id))
+        .where(changes.c.source == source, changes.c.kind == "user", changes.c.run > since, changes.c.fields.is_not(None))
     )
-    now = select(_user.c.given_name, _user.c.family_name, _user.c.birth_date)
-    old: set[tuple[str, str]] = set()
-    for record_id, fields in connection.execute(query).all():
-        before = {name: values[0] for name, values in fields.items() if values and values[0]}
-        for rule, name in (("student-number", "student_number"), ("state-id", "state_id")):
-            if name in before:
-                old.add((rule, before[name]))
-        if "email" in before:
-            old.add(("email", before["email"].encode().lower().decode()))
-        if fields.keys() & {"given_name", "family_name", "birth_date"}:
-            row = connection.execute(now.where(_user.c.source == source, _user.c.id == record_id)).first()
-            was = {**(row._mapping if row else {}), **before}
-            if all(was.get(name) for name in ("given_name", "family_name", "birth_date")):
-                name = SPLIT.join((folded(was["given_name"]), folded(was["family_name"]), was["birth_date"]))
-                old |= {(NAMED, name), (BORN, was["birth_date"])}
-    if old:
-        connection.execute(insert(marks), [{"rule": rule, "mark": mark} for rule, mark in sorted(old)])
+    for batch in connection.execute(query.execution_options(yield_per=BATCH)).partitions():
+        old = {mark for row in batch for mark in _old_marks(row)}
+        if old:
+            new = upsert.insert(connection, marks).on_conflict_do_nothing()
+            connection.execute(new, [{"rule": rule, "mark": mark} for rule, mark in sorted(old)])
+
+
+def _old_marks(row: Any) -> Iterator[tuple[str, str]]:
+    """What a user was told by before a change. row: the change's fields, and what the user is called now."""
+    before = {name: values[0] for name, values in row.fields.items() if values and values[0]}
+    for rule, name in (("student-number", "student_number"), ("state-id", "state_id")):
+        if name in before:
+            yield rule, before[name]
+    if "email" in before:
+        yield "email", before["email"].encode().lower().decode()
+    if row.fields.keys() & set(_NAMING):
+        given, family, born = (before.get(name) or row._mapping[name] for name in _NAMING)
+        if given and family and born:
+            yield NAMED, SPLIT.join((folded(given), folded(family), born))
+            yield BORN, born
 
 
 def _spread(connection: Connection, pair: Pair) -> None:
