@@ -9,7 +9,7 @@ from rich.text import Text
 
 from syncd.cli.app import Json, app, console, print_json, settings
 from syncd.cli.show import ago, held_sentence, state
-from syncd.daemon.breaker import suspicion
+from syncd.daemon.breaker import TRIES, suspicion
 from syncd.store import open_store, roster, runs
 
 
@@ -21,6 +21,7 @@ def status(json: Json = False) -> None:
     found: list[dict[str, Any]] = []
     for name, source in configured.sources.items():
         latest, whole = runs.latest(store, name), runs.last_whole(store, name)
+        seen = suspicion(runs.latest_pulls(store, name), datetime.now(UTC))
         found.append(
             {
                 "source": name,
@@ -34,7 +35,9 @@ def status(json: Json = False) -> None:
                 "doubts": whole.doubts if whole else [],
                 "progress": runs.progress(store, latest.run) if latest and latest.state == "running" else None,
                 "active": roster.active_counts(store, name),
-                "left_alone_until": suspicion(store, name, datetime.now(UTC)).until,
+                "failures": seen.failures,
+                "crashes": seen.crashes,
+                "left_alone_until": seen.until,
             }
         )
     if json:
@@ -70,7 +73,8 @@ def _notes(row: dict[str, Any], timezone: str) -> list[str]:
         notes.append(row["latest"].error)
     if row["left_alone_until"]:
         until = row["left_alone_until"].astimezone(ZoneInfo(timezone))
-        notes.append(f"its runs ended the whole process: left alone until {until:%Y-%m-%d %H:%M}, unless `syncd sync {row['source']}`")
+        why = "its runs ended the whole process" if row["crashes"] >= TRIES else f"its last {row['failures']} runs failed"
+        notes.append(f"{why}: left alone until {until:%Y-%m-%d %H:%M}, unless `syncd sync {row['source']}`")
     notes += [f"not complete: {doubt}; nobody of it is taken for gone" for doubt in row["doubts"]]
     for held in row["waiting"]:
         told = "; ".join(map(held_sentence, held.held))

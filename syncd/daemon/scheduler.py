@@ -11,7 +11,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from syncd.contract.connector import Context
-from syncd.daemon import breaker
+from syncd.daemon import breaker, places
 from syncd.errors import AlreadyRunning, SyncdError
 from syncd.report import Mode, Trigger
 from syncd.settings.file import Settings
@@ -36,6 +36,9 @@ class Scheduler:
         self._sources: dict[str, Source] = {}
         # Runs that may end the process go one by one, so that none of them takes the blame for another.
         self._suspects = threading.Lock()
+        self._long = places.LongPulls(settings.workers)
+        # Sources whose full pull fell into a time in which they were left alone.
+        self._owed: set[str] = set()
         self._clock = _ahead()
         pool = ThreadPoolExecutor(settings.workers)
         # A missed time is made up once, however often it was missed, and however late it is.
@@ -115,21 +118,43 @@ class Scheduler:
         source = self._sources.get(name)
         if source is None or self._stop.is_set():
             return
+        # Without full pulls of their own, nothing else would catch what changes do not tell.
+        if source.common.full is None or name in self._owed:
+            mode = Mode.FULL
         try:
-            crashes, until = breaker.suspicion(self._store, name, datetime.now(UTC))
-            if until is not None:
-                log.error("left alone, its last runs ended the whole process", source=name, count=crashes, next=until.isoformat())
-                return
-            # Without full pulls of their own, nothing else would catch what changes do not tell.
-            mode = mode if source.common.full is not None else Mode.FULL
-            order = Order.of(source, mode=mode, trigger=Trigger.SCHEDULE, today=self._settings.today())
-            with self._suspects if crashes else nullcontext():
-                if not self._stop.is_set():
-                    run(self._store, order, Context(name, stop=self._stop))
-        except AlreadyRunning:
-            log.info("left out, a run is going on", source=name)
+            pulls = runs.latest_pulls(self._store, name)
+            seen = breaker.suspicion(pulls, datetime.now(UTC))
         except SyncdError as problem:
             log.error("run could not start", source=name, error=str(problem))
+            return
+        if seen.until is not None:
+            self._leave_alone(name, mode, seen, seen.until)
+        elif places.is_long(pulls, mode):
+            self._long.pull(name, mode, lambda: self._run(source, mode, seen))
+        else:
+            self._run(source, mode, seen)
+
+    def _leave_alone(self, name: str, mode: Mode, seen: breaker.Suspicion, until: datetime) -> None:
+        """Try again when the time is over, which may be long before the schedule's next; with all that was left out."""
+        breaker.tell(name, seen)
+        if mode == Mode.FULL:
+            self._owed.add(name)
+        self._scheduler.add_job(
+            self._pull, "date", run_date=until, args=[name, Mode.INCREMENTAL], id=f"{name}:again", replace_existing=True
+        )
+
+    def _run(self, source: Source, mode: Mode, seen: breaker.Suspicion) -> None:
+        try:
+            order = Order.of(source, mode=mode, trigger=Trigger.SCHEDULE, today=self._settings.today())
+            with self._suspects if seen.crashes else nullcontext():
+                if not self._stop.is_set():
+                    report = run(self._store, order, Context(source.name, stop=self._stop))
+                    if source.name in self._owed and report.state in runs.DONE:
+                        self._owed.discard(source.name)
+        except AlreadyRunning:
+            log.info("left out, a run is going on", source=source.name)
+        except SyncdError as problem:
+            log.error("run could not start", source=source.name, error=str(problem))
 
 
 def _ahead() -> float:

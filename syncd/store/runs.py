@@ -1,6 +1,7 @@
 """Runs: their rows, reports, log lines and changes, as they are kept and as they are read."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +20,10 @@ DONE = (State.APPLIED, State.HELD, State.REJECTED)
 # Whom a list of changes is about comes first; a student's enrollments are many.
 FIRST = {kind: place for place, kind in enumerate(("user", "section", "org", "course", "term", "enrollment"))}
 INTERRUPTED = "the run was interrupted before it could apply anything"
+# In the error of each run that a person or the service manager ended: that says nothing about its source.
+STOPPED = "the run was asked to stop"
+# What asks the source; the others settle what an earlier run brought.
+PULLS = (Trigger.SCHEDULE, Trigger.MANUAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +131,13 @@ def get(store: Store, run: int) -> RunReport:
     return _report(row, {}, store)
 
 
-def interrupted(store: Store, source: str) -> tuple[int, datetime | None]:
-    """How many of the source's latest runs, one after the other, ended with their process; and when the latest of them began."""
-    began = []
-    for report in recent(store, source):
-        if report.state == State.RUNNING:
-            continue
-        if report.error != INTERRUPTED:
-            break
-        began.append(report.started_at)
-    return len(began), next(iter(began), None)
+def latest_pulls(store: Store, source: str, connection: Connection | None = None, limit: int = 20) -> list[RunReport]:
+    """The source's latest pulls, newest first, however they ended. connection: to read with, where the caller has one."""
+    query = select(runs).where(runs.c.source == source, runs.c.trigger.in_(PULLS)).order_by(runs.c.id.desc()).limit(limit)
+    with nullcontext(connection) if connection is not None else store.read() as reading:
+        rows = reading.execute(query).all()
+    held: dict[str, bool] = {}
+    return [_report(row, held, store) for row in rows]
 
 
 def last_good(store: Store, source: str) -> RunReport | None:
@@ -150,7 +152,7 @@ def latest(store: Store, source: str) -> RunReport | None:
 
 def last_whole(store: Store, source: str) -> RunReport | None:
     """The source's latest full pull that applied something: its doubts stand until the next one."""
-    pulled = runs.c.trigger.in_((Trigger.SCHEDULE, Trigger.MANUAL))
+    pulled = runs.c.trigger.in_(PULLS)
     return _one(store, select(runs).where(runs.c.source == source, runs.c.state.in_(DONE), runs.c.mode == Mode.FULL, pulled))
 
 
@@ -260,7 +262,7 @@ def held_of(store: Store, kind: str, record_id: str, source: str | None = None) 
 def quarantined(store: Store, source: str, run: int | None = None) -> Iterator[dict[str, Any]]:
     """What a run (default: the source's latest that looked) could not use, with the reason. No values, only ids and fields."""
     if run is None:
-        pulled = runs.c.trigger.in_((Trigger.SCHEDULE, Trigger.MANUAL))
+        pulled = runs.c.trigger.in_(PULLS)
         done = select(func.max(runs.c.id)).where(runs.c.source == source, runs.c.state.in_(DONE), runs.c.mode == Mode.FULL, pulled)
         latest = done.scalar_subquery()
     else:

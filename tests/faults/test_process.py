@@ -102,6 +102,10 @@ def complete(installed: Installed, source: str = "springfield") -> bool:
     return held == {record["id"] for record in installed.sandbox.expected("clever-3.1", "users")}
 
 
+def suspicion(store: Store, source: str, at: datetime | None = None) -> breaker.Suspicion:
+    return breaker.suspicion(runs.latest_pulls(store, source), at or datetime.now(UTC))
+
+
 @pytest.mark.fault("X7")
 def test_a_second_daemon_on_the_same_store_names_the_first_and_is_not_restarted(installed: Installed) -> None:
     with installed.daemon() as first:
@@ -201,7 +205,7 @@ def test_a_source_whose_data_ends_the_process_is_left_alone_and_the_others_go_on
         with installed.daemon(altered="poison") as daemon:
             assert daemon.wait(30) == -signal.SIGKILL
     store = installed.store
-    assert runs.interrupted(store, "shelbyville")[0] == breaker.TRIES
+    assert suspicion(store, "shelbyville").crashes == breaker.TRIES
     good = len(runs.recent(store, "springfield"))
     with installed.daemon(altered="poison") as daemon:
         until(lambda: "left alone" in installed.log and len(runs.recent(store, "springfield")) > good + 1)
@@ -209,9 +213,9 @@ def test_a_source_whose_data_ends_the_process_is_left_alone_and_the_others_go_on
         assert installed.call("sync", "shelbyville", altered="poison").returncode == -signal.SIGKILL
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait(20) == 0
-    assert runs.interrupted(store, "shelbyville")[0] == breaker.TRIES + 1
+    assert suspicion(store, "shelbyville").crashes == breaker.TRIES + 1
     assert complete(installed, "springfield")
-    assert runs.interrupted(store, "springfield")[0] == 0
+    assert suspicion(store, "springfield").crashes == 0
 
 
 @pytest.mark.fault("X13")
@@ -222,10 +226,10 @@ def test_a_poisoned_source_is_left_alone_for_longer_each_time(interrupted: int, 
         with store.write() as connection:
             runs.start(connection, "springfield", mode=Mode.FULL, trigger=Trigger.SCHEDULE, at=began)
     just_before = began + timedelta(hours=hours, seconds=-1)
-    assert breaker.suspicion(store, "springfield", just_before).until == (began + timedelta(hours=hours) if hours else None)
-    assert breaker.suspicion(store, "springfield", began + timedelta(hours=hours)).until is None
+    assert suspicion(store, "springfield", just_before).until == (began + timedelta(hours=hours) if hours else None)
+    assert suspicion(store, "springfield", began + timedelta(hours=hours)).until is None
     # A clock that was wrong then, or is now, decides nothing.
-    assert breaker.suspicion(store, "springfield", began - timedelta(days=400)).until is None
+    assert suspicion(store, "springfield", began - timedelta(days=400)).until is None
     # A run that comes to an end, be it with an error, sets everything right.
     with store.write() as connection:
         number, _ = runs.start(connection, "springfield", mode=Mode.FULL, trigger=Trigger.MANUAL, at=began)
@@ -233,7 +237,7 @@ def test_a_poisoned_source_is_left_alone_for_longer_each_time(interrupted: int, 
             run=number, source="springfield", mode=Mode.FULL, trigger=Trigger.MANUAL, state=State.FAILED, started_at=began, error="no"
         )
         runs.finish(connection, report)
-    assert breaker.suspicion(store, "springfield", just_before).until is None
+    assert suspicion(store, "springfield", just_before).until is None
 
 
 class Asked:
