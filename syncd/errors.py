@@ -3,6 +3,7 @@
     SyncdError                 1   what went wrong, in one sentence, and what to do next
     ├── ConfigError            2   the configuration or the command line is wrong
     ├── StoreError             1   the store can not be opened, is too new, or is damaged
+    │   └── Outdated               a newer syncd has upgraded it while this process was running
     ├── AlreadyRunning         1   another run of this source is going on
     ├── DaemonRunning         75   another daemon serves this store (EX_TEMPFAIL: systemd shall not start it again)
     ├── Stopped                1   a person or the service manager asked this run to stop
@@ -45,6 +46,10 @@ class ConfigError(SyncdError):
 
 class StoreError(SyncdError):
     """The store can not be opened, is too new, or is damaged."""
+
+
+class Outdated(StoreError):
+    """A newer syncd has upgraded the store while this process was running: it may no longer write to it."""
 
 
 class AlreadyRunning(SyncdError):

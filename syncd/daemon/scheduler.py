@@ -12,7 +12,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 
 from syncd.contract.connector import Context
 from syncd.daemon import breaker, places
-from syncd.errors import AlreadyRunning, SyncdError
+from syncd.errors import AlreadyRunning, Outdated, SyncdError
 from syncd.report import Mode, Trigger
 from syncd.settings.file import Settings
 from syncd.settings.source import Source
@@ -39,6 +39,7 @@ class Scheduler:
         self._long = places.LongPulls(settings.workers)
         # Sources whose full pull fell into a time in which they were left alone.
         self._owed: set[str] = set()
+        self._outdated: Outdated | None = None
         self._clock = _ahead()
         pool = ThreadPoolExecutor(settings.workers)
         # A missed time is made up once, however often it was missed, and however late it is.
@@ -69,7 +70,10 @@ class Scheduler:
         self._scheduler.start()
 
     def tend(self) -> None:
-        """To be called every few seconds: follow a clock that jumped. Raises SyncdError when the scheduler's thread is dead."""
+        """To be called every few seconds: follow a clock that jumped. Raises SyncdError when the scheduler's thread is dead, and when a
+        newer syncd has upgraded the store: this one could only fail."""
+        if self._outdated:
+            raise self._outdated
         if not self._scheduler._thread.is_alive():
             raise SyncdError("the scheduler has ended by itself: no source would be pulled any more.", advice="The daemon starts anew.")
         jumped, self._clock = _ahead() - self._clock, _ahead()
@@ -153,6 +157,8 @@ class Scheduler:
                         self._owed.discard(source.name)
         except AlreadyRunning:
             log.info("left out, a run is going on", source=source.name)
+        except Outdated as problem:
+            self._outdated = problem
         except SyncdError as problem:
             log.error("run could not start", source=source.name, error=str(problem))
 

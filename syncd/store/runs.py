@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, Select, Text, func, insert, or_, select,
 
 from syncd.errors import StoreError
 from syncd.report import Mode, RunReport, State, Trigger
-from syncd.store import lease
+from syncd.store import lease, migrations
 from syncd.store.columns import canonical
 from syncd.store.engine import Store
 from syncd.store.tables import changes, held_changes, quarantine, run_log, runs, sources
@@ -53,13 +53,18 @@ class Change:
 
 
 def start(connection: Connection, source: str, *, mode: str, trigger: str, at: datetime) -> tuple[int, int]:
-    """Write a new run's row: (run, epoch). The caller holds the source; runs left `running` are therefore dead."""
+    """Write a new run's row: (run, epoch). The caller holds the source; runs left `running` are therefore dead.
+
+    Raises Outdated when a newer syncd has upgraded the store: looked for behind the epoch, whose row an upgrade takes as well, so that
+    either this sees the upgrade or the upgrade ends the epoch.
+    """
     connection.execute(
         update(runs)
         .where(runs.c.source == source, runs.c.state == State.RUNNING)
         .values(state=State.FAILED, finished_at=at, error=INTERRUPTED, progress=None)
     )
     epoch = lease.next_epoch(connection, source)
+    migrations.refuse_newer(connection)
     row = {"source": source, "epoch": epoch, "mode": mode, "trigger": trigger, "state": State.RUNNING, "started_at": at}
     nothing: dict[str, Any] = {"counts": {}, "requests": 0, "bytes": 0, "held": [], "doubts": []}
     inserted = connection.execute(insert(runs).values(**row, **nothing))

@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 from alembic import command
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
-from syncd.errors import StoreError
-from syncd.store import migrations, open_store
+from syncd.errors import Outdated, StoreError
+from syncd.report import State
+from syncd.sandbox import District, running
+from syncd.store import Store, migrations, open_store, runs
+from syncd.sync.run import Step
+from tests.faults.test_process import Installed, until
+from tests.journeys.synced import Synced
 
 
 def store_at(path: Path, revision: str | None) -> Path:
@@ -56,3 +61,44 @@ def test_an_older_syncd_leaves_a_newer_store_alone(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"schema 9999.*Install the newer syncd"):
         open_store(f"sqlite:///{path}")
     assert path.read_bytes() == before
+
+
+@pytest.mark.fault("X12")
+def test_a_run_that_an_upgrade_overtakes_applies_nothing_and_none_begins_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(District.generate(students=20, seed=43)) as sandbox:
+        source = Synced(sandbox, tmp_path, "clever-3.1", monkeypatch)
+        assert source.sync().state == State.APPLIED
+        before = source.everything()
+        sandbox.day()
+        upgrades: list[str] = []
+
+        def upgrade(step: Step) -> None:
+            if step.name == "comparing" and not upgrades:
+                upgrades.append(_upgraded_by_a_newer(source.store))
+
+        overtaken = source.sync(on_step=upgrade)
+        assert overtaken.state == State.FAILED and overtaken.error and "nothing of this one was applied" in overtaken.error
+        with pytest.raises(Outdated, match="upgraded by a newer syncd while this one was running"):
+            source.sync()
+        assert source.everything() == before
+
+
+def _upgraded_by_a_newer(store: Store) -> str:
+    """The store as a syncd leaves it that has one migration more."""
+    newer = "9999"
+    with store.write() as connection:
+        migrations._fence_off_older(connection)
+        connection.execute(text("UPDATE alembic_version SET version_num = :newer"), {"newer": newer})
+    return newer
+
+
+@pytest.mark.fault("X12")
+def test_a_daemon_that_an_upgrade_overtakes_ends_so_that_the_newer_one_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(District.generate(students=20, seed=44)) as sandbox:
+        monkeypatch.setenv("PROCESS_TOKEN", sandbox.token)
+        installed = Installed(tmp_path, sandbox)
+        with installed.daemon() as daemon:
+            until(lambda: runs.last_good(installed.store, "springfield"))
+            _upgraded_by_a_newer(installed.store)
+            assert daemon.wait(20) == 1
+        assert "upgraded by a newer syncd" in installed.log

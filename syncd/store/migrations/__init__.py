@@ -1,5 +1,6 @@
 """The schema's history, by Alembic: one file a step in `versions/`, applied when a store is opened."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -8,7 +9,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 
-from syncd.errors import StoreError
+from syncd.errors import Outdated, StoreError
 from syncd.store import damage
 
 
@@ -21,6 +22,7 @@ def config(connection: Connection | None = None) -> Config:
     return made
 
 
+@cache
 def newest() -> str:
     """The revision that this version of syncd works with."""
     head = ScriptDirectory.from_config(config()).get_current_head()
@@ -31,6 +33,15 @@ def newest() -> str:
 def current(connection: Connection) -> str | None:
     """The revision of a store; None when it is empty."""
     return MigrationContext.configure(connection).get_current_revision()
+
+
+def refuse_newer(connection: Connection) -> None:
+    """Raises Outdated when a newer syncd has upgraded the store since this process opened it."""
+    if current(connection) != newest():
+        raise Outdated(
+            "the store was upgraded by a newer syncd while this one was running.",
+            advice="Install the newer syncd here too, and start it anew.",
+        )
 
 
 def upgrade(engine: Engine, name: str) -> None:
@@ -50,4 +61,14 @@ def upgrade(engine: Engine, name: str) -> None:
             # Another process may be at it, too.
             connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('syncd schema'))"))
         if current(connection) != newest():
+            if at is not None:
+                _fence_off_older(connection)
             command.upgrade(config(connection), "head")
+
+
+def _fence_off_older(connection: Connection) -> None:
+    """Runs that older processes have begun may not apply what they were made for to tables that are no longer the same: their epochs end.
+    One that is applying at this moment is waited for; one that begins later asks for the schema (`runs.start`)."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("LOCK TABLE sources IN EXCLUSIVE MODE"))
+    connection.execute(text("UPDATE sources SET epoch = epoch + 1"))
