@@ -1,5 +1,6 @@
 """`syncd status`: is every source in order, and when was it last?"""
 
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -10,7 +11,8 @@ from rich.text import Text
 from syncd.cli.app import Json, app, console, print_json, settings
 from syncd.cli.show import ago, held_sentence, state
 from syncd.daemon.breaker import TRIES, suspicion
-from syncd.store import open_store, roster, runs
+from syncd.settings.file import Settings
+from syncd.store import Store, due, members, open_store, roster, runs
 
 
 @app.command()
@@ -40,8 +42,9 @@ def status(json: Json = False) -> None:
                 "left_alone_until": seen.until,
             }
         )
+    together = _cluster(store, configured) if configured.cluster.enabled else None
     if json:
-        print_json({"sources": found})
+        print_json({"sources": found} | ({"cluster": together} if together else {}))
         return
     if not found:
         console.print(f"{configured.path} has no source yet. Add one with `syncd init` or in the file.")
@@ -64,6 +67,26 @@ def status(json: Json = False) -> None:
     for row in found:
         for note in _notes(row, configured.timezone):
             console.print(Text(f"{row['source']}: {note}"), soft_wrap=True)
+    for note in _of_the_queue(together) if together else ():
+        console.print(Text(note), soft_wrap=True)
+
+
+def _cluster(store: Store, configured: Settings) -> dict[str, Any]:
+    """What waits for a worker, and who takes part."""
+    enabled = [name for name, source in configured.sources.items() if source.common.enabled]
+    return due.waiting(store, enabled)._asdict() | {"members": [member._asdict() for member in members.alive(store)]}
+
+
+def _of_the_queue(found: dict[str, Any]) -> list[str]:
+    """How the queue stands, and who is missing."""
+    count = Counter(member["role"] for member in found["members"])
+    oldest = f", the oldest for {found['oldest']:,.0f} seconds" if found["waiting"] else ""
+    notes = [f"queue: {found['waiting']} wait{oldest}; {found['running']} are being pulled by {count[members.WORKER]} workers"]
+    if not count[members.WORKER]:
+        notes.append("no worker is there to pull them: start `syncd worker`")
+    if not count[members.SERVE]:
+        notes.append("nobody looks for what is due: start `syncd serve`")
+    return notes
 
 
 def _notes(row: dict[str, Any], timezone: str) -> list[str]:

@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from syncd.cli.app import Json, app, console, notes, print_json, settings
 from syncd.cli.show import run_summary
-from syncd.contract.connector import Context
+from syncd.contract.connector import Context, Pace
+from syncd.daemon.pace import SharedPace
 from syncd.errors import AlreadyRunning
 from syncd.report import Mode, RunReport, State
 from syncd.settings.source import Source
@@ -33,7 +34,8 @@ def sync(
     wanted = configured.source(source)
     store = open_store(configured.store_url)
     mode = Mode.FULL if full else Mode.INCREMENTAL
-    report = watched(store, wanted, wait=wait, quietly=json, mode=mode, dry_run=dry_run, today=configured.today())
+    pace = SharedPace(store) if configured.cluster.enabled else Pace()
+    report = watched(store, wanted, pace, wait=wait, quietly=json, mode=mode, dry_run=dry_run, today=configured.today())
     if json:
         print_json(report)
     else:
@@ -41,7 +43,9 @@ def sync(
     raise typer.Exit(EXIT.get(State(report.state), 0))
 
 
-def watched(store: Store, source: Source, *, wait: bool = False, quietly: bool = False, **options: Any) -> RunReport:
+def watched(
+    store: Store, source: Source, pace: Pace | None = None, *, wait: bool = False, quietly: bool = False, **options: Any
+) -> RunReport:
     """One run, with progress bars on a terminal; Ctrl-C and SIGTERM stop it cleanly."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
@@ -50,7 +54,7 @@ def watched(store: Store, source: Source, *, wait: bool = False, quietly: bool =
     with bar or nullcontext():
         if bar is not None:
             options["on_step"] = _shown_on(bar)
-        return _run(store, Order.of(source, **options), Context(source.name, stop=stop), wait)
+        return _run(store, Order.of(source, **options), Context(source.name, stop=stop, pace=pace or Pace()), wait)
 
 
 def _run(store: Store, order: Order, context: Context, wait: bool) -> RunReport:

@@ -42,13 +42,26 @@ class Abilities:
     one: bool = False
 
 
+class Pace:
+    """What hosts ask of all of us together. This one asks nobody: a process of its own waits as its own answers say."""
+
+    def wait(self, host: str) -> float:
+        """Seconds to wait before a request to the host."""
+        return 0.0
+
+    def told(self, host: str, seconds: float) -> None:
+        """Take note that the host asked to be left alone for so long."""
+
+
 @dataclass
 class Context:
-    """What the daemon lends a connector: the source's name, whether to stop, a count of the traffic, and what is known of the source."""
+    """What the daemon lends a connector: the source's name, whether to stop, a count of the traffic, the pace that others keep too, and
+    what is known of the source."""
 
     source: str
     stop: threading.Event = field(default_factory=threading.Event)
     traffic: Traffic = field(default_factory=Traffic)
+    pace: Pace = field(default_factory=Pace)
     known: Known = field(default_factory=Known)
 
     def wait(self, seconds: float) -> None:

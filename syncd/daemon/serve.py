@@ -10,10 +10,12 @@ import structlog
 
 from syncd import __version__
 from syncd.contract import discovery
+from syncd.daemon import cluster
 from syncd.daemon.scheduler import Scheduler
+from syncd.daemon.service import Service
 from syncd.errors import ConfigError
 from syncd.settings.file import Settings, load
-from syncd.store import Store, open_store
+from syncd.store import Store, members, open_store
 from syncd.store.lease import serve_alone
 
 log = structlog.get_logger()
@@ -21,7 +23,7 @@ log = structlog.get_logger()
 # Seconds between two looks at the scheduler.
 TEND = 2
 # What is read at the start only, and where it stands.
-AT_START = {"store_url": "[store] url", "workers": "workers", "log_level": "[log] level"}
+AT_START = {"store_url": "[store] url", "workers": "workers", "log_level": "[log] level", "cluster": "[cluster]"}
 
 
 def serve(path: Path, settings: Settings) -> None:
@@ -31,13 +33,19 @@ def serve(path: Path, settings: Settings) -> None:
     scheduler died: then the service manager starts the daemon anew.
     """
     store = open_store(settings.store_url)
+    if settings.cluster.enabled:
+        with cluster.member(store, settings, members.SERVE) as membership:
+            # What it needs is installed only where several machines share a store.
+            from syncd.daemon.dispatcher import Dispatcher
+
+            _serve(path, settings, store, Dispatcher(membership, settings))
+        return
     with serve_alone(store):
         store.refuse_damaged()
-        _serve(path, settings, store)
+        _serve(path, settings, store, Scheduler(store, settings))
 
 
-def _serve(path: Path, settings: Settings, store: Store) -> None:
-    scheduler = Scheduler(store, settings)
+def _serve(path: Path, settings: Settings, store: Store, service: Service) -> None:
     wake, stopping, reloading = threading.Event(), threading.Event(), threading.Event()
 
     def on_stop(number: int, _frame: FrameType | None) -> None:
@@ -53,7 +61,7 @@ def _serve(path: Path, settings: Settings, store: Store) -> None:
     signal.signal(signal.SIGTERM, on_stop)
     signal.signal(signal.SIGINT, on_stop)
     signal.signal(signal.SIGHUP, on_reload)
-    scheduler.start()
+    service.start()
     for name, where in discovery.installed():
         log.info("connector installed", connector=name, where=where)
     log.info("started", version=__version__, count=len(settings.sources), pid=os.getpid())
@@ -63,26 +71,27 @@ def _serve(path: Path, settings: Settings, store: Store) -> None:
             wake.clear()
             if reloading.is_set() and not stopping.is_set():
                 reloading.clear()
-                settings = _reload(path, settings, scheduler)
-            scheduler.tend()
+                if (new := reloaded(path, settings)) is not None:
+                    settings = new
+                    service.apply(settings)
+            service.tend()
     finally:
         log.info("stopping")
-        scheduler.stop()
+        service.stop()
         store.close()
         log.info("stopped")
 
 
-def _reload(path: Path, old: Settings, scheduler: Scheduler) -> Settings:
-    """The configuration that holds from now on: the old one if the new one is wrong."""
+def reloaded(path: Path, old: Settings) -> Settings | None:
+    """The configuration that holds from now on; None if it is wrong, and the old one stays."""
     try:
         settings = load(path)
     except ConfigError as problem:
         for line in problem.problems:
             log.error("configuration not taken over, the old one stays", error=line)
-        return old
+        return None
     for name, where in AT_START.items():
         if getattr(settings, name) != getattr(old, name):
             log.warning("this is taken over at the next start only", where=where)
-    scheduler.apply(settings)
     log.info("configuration taken over", count=len(settings.sources))
     return settings

@@ -137,6 +137,9 @@ class Http:
                 f"{self.context.source}: {self.host} took longer than {self.patience.whole / 3600:g} hours for one pull.",
                 advice="Nothing was applied; the next run tries again.",
             )
+        # What a host has asked another of us to wait holds here too; it may be asked for anew meanwhile.
+        while time.monotonic() < self._until and (seconds := self.context.pace.wait(urlsplit(url).netloc)):
+            self.context.wait(seconds)
         try:
             with self._watch.over(self.patience.deadline), self._send(method, url, **request) as response:
                 self._look_at_certificate(response)
@@ -236,6 +239,8 @@ class Http:
                     advice="Nothing was applied; the next run tries again.",
                     status=status,
                 )
+            if told is not None:
+                self.context.pace.told(urlsplit(response.url).netloc, told)
             raise Passing(f"answered {status}", status=status, told=told)
         if status not in accept:
             if status in (401, 403):
@@ -253,6 +258,7 @@ class Http:
             wait = limits.asked_to_wait(response.headers)
             if wait is not None and wait <= self.patience.most_asked:
                 log.info("rate limit reached", host=self.host, seconds=round(wait, 1))
+                self.context.pace.told(urlsplit(response.url).netloc, wait)
                 self.context.wait(wait)
         digest = fingerprint(body)
         if status == 200 and not self.context.known.came(digest):

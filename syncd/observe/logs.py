@@ -213,6 +213,8 @@ def configure(*, json: bool, level: str = "info", shown: str | None = None, stri
         "asyncio",
         "requests_oauthlib",
         "oauthlib",
+        "procrastinate",
+        "psycopg",
     ):
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
     # Its warnings quote addresses and answers.

@@ -15,6 +15,7 @@ from sqlalchemy import make_url
 from syncd.errors import ConfigError
 from syncd.secret import HOW, MissingSecret, Secret, is_open_to_others
 from syncd.settings import source as sources
+from syncd.settings.cluster import ClusterSettings
 from syncd.settings.retention import RetentionSettings
 
 PLACES = (Path("syncd.toml"), Path("/etc/syncd/syncd.toml"))
@@ -52,7 +53,7 @@ class LogSettings(BaseModel):
 
 
 class FileSettings(BaseModel):
-    """The whole file. timezone: of the cron schedules (an IANA name). workers: how many sources are pulled at once."""
+    """The whole file. timezone: of the cron schedules (an IANA name). workers: how many sources one process pulls at once."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
@@ -60,6 +61,7 @@ class FileSettings(BaseModel):
     workers: int = Field(4, ge=1, le=64)
     store: StoreSettings = Field(default_factory=StoreSettings)
     log: LogSettings = Field(default_factory=LogSettings)
+    cluster: ClusterSettings = Field(default_factory=ClusterSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -81,6 +83,7 @@ class Settings:
         self.timezone = file.timezone
         self.workers = file.workers
         self.log_level = file.log.level
+        self.cluster = file.cluster
         self.sources = found
         self._retention = file.retention
         self.store_url = signed_in(_beside(file.store.url, path), file.store.password)
@@ -147,6 +150,8 @@ def load(path: Path, *, secrets: Collection[str] | None = None) -> Settings:
     except ValidationError as problem:
         raise ConfigError(*_lines(str(path), "", problem)) from None
     problems = _missing_secrets(f"{path}: [store]", file.store)
+    if file.cluster.enabled and not file.store.url.startswith("postgresql"):
+        problems.append(f"{path}: [cluster] enabled: several machines can share a PostgreSQL database only: name one as [store] url")
     found: dict[str, sources.Source] = {}
     for name, own in file.sources.items():
         where = f"{path}: [sources.{name}]"

@@ -59,6 +59,17 @@ class Schedule:
             return IntervalTrigger(seconds=self.seconds, jitter=min(LATE, self.seconds // 10) or None, timezone=timezone)
         return _Cron.from_crontab(self.text, timezone=timezone)
 
+    def next(self, previous: datetime | None, now: datetime, timezone: str) -> datetime:
+        """The next time after one that has come. What was missed meanwhile is not made up for. previous None: it was the first, and the
+        next is anywhere around an interval away, so that sources that were added together are not asked together for ever."""
+        if not self.seconds:
+            found: datetime = self.trigger(timezone).get_next_fire_time(None, now)
+            return found
+        if previous is None:
+            return now + timedelta(seconds=self.seconds * _LOT.uniform(0.5, 1.5))
+        found = previous + timedelta(seconds=self.seconds)
+        return found if found > now else now + timedelta(seconds=self.seconds)
+
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         def parse(value: Any) -> Schedule:

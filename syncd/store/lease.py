@@ -11,11 +11,14 @@ from sqlalchemy import Connection, select
 
 from syncd.errors import AlreadyRunning, DaemonRunning, Superseded
 from syncd.store.engine import Store
+from syncd.store.postgresql import PostgresStore
 from syncd.store.tables import sources
 from syncd.store.upsert import insert
 
 # No source has this name: theirs begin with a letter or a digit.
 DAEMON = "-daemon"
+# In the error of each run that was overtaken.
+OVERTAKEN = "another run took over"
 
 
 @contextmanager
@@ -42,6 +45,18 @@ def serve_alone(store: Store) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def serve_together(store: PostgresStore) -> Iterator[None]:
+    """Be one of several processes that share the store. Raises DaemonRunning when a daemon has it alone, which must not begin either."""
+
+    def busy(pid: str) -> DaemonRunning:
+        told = f"the store {store.name} is served by a daemon that shares it with nobody (process {pid})."
+        return DaemonRunning(told, advice="Stop that one first, and give it the same [cluster] as the others.")
+
+    with store.shared(DAEMON, busy):
+        yield
+
+
 def is_held(store: Store, source: str) -> bool:
     """Whether a run of the source is going on at this moment, in any process."""
     return store.is_locked(source)
@@ -58,4 +73,4 @@ def check_epoch(connection: Connection, source: str, epoch: int) -> None:
     """Refuse to go on when a later run of the source has started. Raises Superseded."""
     latest = connection.execute(select(sources.c.epoch).where(sources.c.name == source).with_for_update()).scalar_one()
     if latest != epoch:
-        raise Superseded(f"{source}: another run took over while this one was stopped; nothing of this one was applied.")
+        raise Superseded(f"{source}: {OVERTAKEN} while this one was stopped; nothing of this one was applied.")

@@ -7,7 +7,7 @@ died. The epoch (`lease.py`) stands behind them, for a process that lost its con
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,9 @@ OURS = zlib.crc32(b"syncd") - 2**31
 CONNECT = 10
 # Tries to connect, half a second, a second, two and four apart.
 TRIES = 5
+# A machine that is gone without a word is noticed in a minute and a half, not in the two hours that are usual: until then the server
+# keeps the locks of its runs. (No matter for a socket.)
+KEEPALIVES = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=15 -c tcp_keepalives_count=4"
 # Seconds to wait for others to end their reading, when tables are rewritten.
 WAIT_FOR_READER = 10
 
@@ -39,7 +42,7 @@ class PostgresStore(Store):
             url,
             poolclass=NullPool,
             hide_parameters=True,
-            connect_args={"connect_timeout": CONNECT, "application_name": "syncd", "options": "-c timezone=UTC"},
+            connect_args={"connect_timeout": CONNECT, "application_name": "syncd", "options": f"-c timezone=UTC {KEEPALIVES}"},
         )
         super().__init__(engine, url.database or "")
         event.listen(engine, "connect", _on_connect)
@@ -87,13 +90,24 @@ class PostgresStore(Store):
         found = next((told for length in (5, 3, 2) if (told := advice.get(code[:length]))), None)
         return code, found or "See the database's log."
 
+    def call_connections(self, name: str) -> None:
+        """Give the connections that are made from now on a name, by which others see that this process lives, and can end them."""
+        event.listen(self.engine, "do_connect", lambda _dialect, _record, _args, options: options.update(application_name=name))
+
+    def locked(self, what: str, busy: Callable[[str], SyncdError]) -> AbstractContextManager[None]:
+        return self._locked("", what, busy)
+
+    def shared(self, what: str, busy: Callable[[str], SyncdError]) -> AbstractContextManager[None]:
+        """Hold a named lock beside others who share it. Raises busy(the holder's process) at once when somebody has it alone."""
+        return self._locked("_shared", what, busy)
+
     @contextmanager
-    def locked(self, what: str, busy: Callable[[str], SyncdError]) -> Iterator[None]:
+    def _locked(self, how: str, what: str, busy: Callable[[str], SyncdError]) -> Iterator[None]:
         with self.told():
             connection = self.connect().execution_options(isolation_level="AUTOCOMMIT")
         try:
             with self.told():
-                free = connection.execute(text("SELECT pg_try_advisory_lock(:ours, :what)"), _key(what)).scalar()
+                free = connection.execute(text(f"SELECT pg_try_advisory_lock{how}(:ours, :what)"), _key(what)).scalar()
                 holder = None if free else connection.execute(text(_HOLDER), _key(what)).scalar()
             if not free:
                 raise busy(str(holder or "unknown"))
@@ -102,7 +116,7 @@ class PostgresStore(Store):
             finally:
                 # The server gives the lock back when the connection ends, too, but needs a moment to see that.
                 with suppress(DBAPIError):
-                    connection.execute(text("SELECT pg_advisory_unlock(:ours, :what)"), _key(what))
+                    connection.execute(text(f"SELECT pg_advisory_unlock{how}(:ours, :what)"), _key(what))
         finally:
             connection.close()
 

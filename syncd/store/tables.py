@@ -1,4 +1,5 @@
-"""Every table. `source` stands first in each key and index, and no key crosses a source: a store can be split by source.
+"""Every table. `source` stands first in each key and index, and no key crosses a source: a store can be split by source. (What is about
+the machines that share a store, `members` and `hosts`, is of that store and stays with it.)
 
 The roster's columns are the fields of the kinds (`syncd.roster`), typed by their annotations, plus what the store keeps about each
 record: status, when it was deactivated, which run created it and which changed it last.
@@ -7,7 +8,7 @@ record: status, when it was deactivated, which run created it and which changed 
 import typing
 from typing import Any
 
-from sqlalchemy import Boolean, Column, ColumnElement, Index, Integer, LargeBinary, MetaData, Table, Text, and_
+from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Index, Integer, LargeBinary, MetaData, Table, Text, and_
 from sqlalchemy.types import TypeEngine
 
 from syncd.roster.kinds import KINDS, PLURAL, fields
@@ -261,4 +262,43 @@ links = Table(
     Column("decided_by", Text),
     Index(None, "other_source", "other_id"),
     sqlite_with_rowid=False,
+)
+
+# Where several machines share the store: when a source is to be pulled next, by the database's clock. schedule: as configured when the
+# times were worked out. wanted: the mode of a pull that fell due at wanted_at and has not come to its end. member, job: who is at it, for
+# which job of the queue; after_run: the latest run when that one took it, so that the runs themselves tell whether it is done.
+due = Table(
+    "due",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("schedule", Text, nullable=False),
+    Column("pull_at", UtcTime, nullable=False),
+    Column("full_at", UtcTime),
+    Column("wanted", Text),
+    Column("wanted_at", UtcTime),
+    Column("member", Text),
+    Column("job", BigInteger),
+    Column("after_run", Integer),
+)
+
+# The processes that share the store: role is serve or worker, places how many sources it pulls at once, queue the schema of the queue
+# that it uses. Who has not been seen for long is dead; its row goes, and it may do nothing more in that name.
+members = Table(
+    "members",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("places", Integer, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+)
+
+# Hosts that told one of us to wait: nobody asks them before that time.
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("not_before", UtcTime, nullable=False),
 )

@@ -11,6 +11,7 @@ from syncd import errors
 from syncd.cli import app
 from syncd.contract import discovery
 from syncd.sandbox.scenarios import SCENARIOS
+from syncd.settings.cluster import ClusterSettings
 from syncd.settings.file import FileSettings, LogSettings, StoreSettings
 from syncd.settings.guard import GuardSettings
 from syncd.settings.retention import RetentionSettings
@@ -32,16 +33,17 @@ def test_each_setting_is_documented_and_stands_in_the_sample(section: str) -> No
     text = CONFIGURATION.split(section + "\n")[1].split("\n## ")[0]
     told = set(re.findall(r"`([a-z_.]+)`", text))
     nested = {name for name, field in SECTIONS[section].model_fields.items() if f"[sources.NAME.{name}]" in CONFIGURATION}
-    nested |= {"store", "log", "retention", "sources"}
+    nested |= {"store", "log", "cluster", "retention", "sources"}
     wanted = SECTIONS[section].model_fields.keys() - nested
     assert wanted - told == set()
     assert {name for name in wanted if not re.search(rf"^#? ?{name} *=", SAMPLE, re.MULTILINE)} == set()
 
 
 def test_the_settings_of_the_store_and_the_log_are_documented() -> None:
-    for section, model in (("store", StoreSettings), ("log", LogSettings)):
+    for section, model in (("store", StoreSettings), ("log", LogSettings), ("cluster", ClusterSettings)):
         for name in model.model_fields:
             assert f"`{section}.{name}`" in CONFIGURATION
+            assert re.search(rf"^#? ?{name} *=", SAMPLE, re.MULTILINE)
 
 
 def test_each_command_stands_in_the_readme() -> None:

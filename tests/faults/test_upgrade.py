@@ -74,7 +74,7 @@ def test_a_run_that_an_upgrade_overtakes_applies_nothing_and_none_begins_after_i
 
         def upgrade(step: Step) -> None:
             if step.name == "comparing" and not upgrades:
-                upgrades.append(_upgraded_by_a_newer(source.store))
+                upgrades.append(upgraded_by_a_newer(source.store))
 
         overtaken = source.sync(on_step=upgrade)
         assert overtaken.state == State.FAILED and overtaken.error and "nothing of this one was applied" in overtaken.error
@@ -83,7 +83,7 @@ def test_a_run_that_an_upgrade_overtakes_applies_nothing_and_none_begins_after_i
         assert source.everything() == before
 
 
-def _upgraded_by_a_newer(store: Store) -> str:
+def upgraded_by_a_newer(store: Store) -> str:
     """The store as a syncd leaves it that has one migration more."""
     newer = "9999"
     with store.write() as connection:
@@ -99,6 +99,6 @@ def test_a_daemon_that_an_upgrade_overtakes_ends_so_that_the_newer_one_is_starte
         installed = Installed(tmp_path, sandbox)
         with installed.daemon() as daemon:
             until(lambda: runs.last_good(installed.store, "springfield"))
-            _upgraded_by_a_newer(installed.store)
+            upgraded_by_a_newer(installed.store)
             assert daemon.wait(20) == 1
         assert "upgraded by a newer syncd" in installed.log

@@ -1,0 +1,103 @@
+"""What each daemon does by the clock: it follows a clock that jumps, purges once a day, and stops cleanly. When sources are pulled is left
+to `scheduler.py`, for one process, and `dispatcher.py`, where several machines share the store."""
+
+import threading
+import time
+from abc import ABC, abstractmethod
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from syncd.errors import Outdated, SyncdError
+from syncd.settings.file import Settings
+from syncd.settings.source import Source
+from syncd.store import Store, purge
+
+log = structlog.get_logger()
+
+# Seconds by which the clock has to jump before it counts: more than a time server corrects at once.
+JUMP = 60
+# When a purge found a run going on.
+PURGE_AGAIN = timedelta(minutes=5)
+
+
+class Service(ABC):
+    """A daemon at work, with so many threads. `apply` may be called again with a changed configuration."""
+
+    def __init__(self, store: Store, settings: Settings, threads: int) -> None:
+        self._store = store
+        self._stop = threading.Event()
+        self._sources: dict[str, Source] = {}
+        self._outdated: Outdated | None = None
+        self._clock = _ahead()
+        # A missed time is made up once, however often it was missed, and however late it is.
+        defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        executors = {"default": ThreadPoolExecutor(threads)}
+        self._scheduler = BackgroundScheduler(executors=executors, job_defaults=defaults, timezone=UTC)
+        self.apply(settings)
+
+    def apply(self, settings: Settings) -> None:
+        """Take over a configuration: jobs of sources that are gone or disabled end, the others follow their schedules."""
+        self._settings = settings
+        self._sources = {name: source for name, source in settings.sources.items() if source.common.enabled}
+        for job in self._scheduler.get_jobs():
+            job.remove()
+        self._schedule()
+        # At the start too: what was restored from a backup while the service was down may hold people who were purged.
+        self._scheduler.add_job(self._purge, IntervalTrigger(days=1), id=":purge", next_run_time=datetime.now(UTC))
+
+    @abstractmethod
+    def _schedule(self) -> None:
+        """Add the jobs by which sources are pulled."""
+
+    def start(self) -> None:
+        self._scheduler.start()
+
+    def tend(self) -> None:
+        """To be called every few seconds: follow a clock that jumped. Raises SyncdError when the scheduler's thread is dead, and when a
+        newer syncd has upgraded the store: this one could only fail."""
+        if self._outdated:
+            raise self._outdated
+        if not self._scheduler._thread.is_alive():
+            raise SyncdError("the scheduler has ended by itself: no source would be pulled any more.", advice="The daemon starts anew.")
+        jumped, self._clock = _ahead() - self._clock, _ahead()
+        if jumped > JUMP:
+            # A machine that slept, too: what was missed is made up for once.
+            log.warning("the clock jumped", seconds=round(jumped))
+            self._scheduler.wakeup()
+        elif jumped < -JUMP:
+            # The next times are of the old clock, and could be far away.
+            log.warning("the clock jumped", seconds=round(jumped))
+            self.apply(self._settings)
+
+    def stop(self) -> None:
+        """Ask the runs in progress to stop, and wait: one that is applying ends whole, the others are dropped."""
+        self._stop.set()
+        self._scheduler.shutdown(wait=True)
+
+    def _purge(self) -> None:
+        """What `[retention]` says, and who is back out of a backup, once a day; for a source that is busy, again a little later."""
+        now = datetime.now(UTC)
+        try:
+            trusted = purge.in_step(self._store, now)
+            if not trusted and any(map(self._settings.retention, self._settings.sources)):
+                log.info("[retention] waits: no run of the week before yesterday shows that the clock is right")
+            policy_of = self._settings.retention if trusted else purge.no_policy
+            proof = purge.purge(self._store, policy_of, now, account=purge.account())
+        except SyncdError as problem:
+            log.error("purge failed", error=str(problem))
+            return
+        for gone in proof.sources:
+            log.info("purged", source=gone.source, counts=gone.counts)
+        if proof.wiped is False:
+            log.warning("purged, but the file could not be rewritten: it is tried again tomorrow")
+        if proof.busy and not self._stop.is_set():
+            self._scheduler.add_job(self._purge, "date", run_date=datetime.now(UTC) + PURGE_AGAIN, id=":purge-again", replace_existing=True)
+
+
+def _ahead() -> float:
+    """Seconds by which the clock is ahead of the one that never jumps."""
+    return time.time() - time.monotonic()
