@@ -8,10 +8,11 @@ PASSES ?= 3
 STORES ?= sqlite postgresql
 PEERS ?= dlt dlt-arrow orm
 PEER_PASSES ?= 1
+FLEET ?=
 # What meets a store is tried on both.
 ON_BOTH_STORES := tests/journeys tests/model tests/store tests/sync tests/test_schema.py
 
-.PHONY: help setup demo test soak bench bench-memory lint fix audit clean
+.PHONY: help setup demo test soak bench bench-memory bench-fleet lint fix audit clean
 
 help:  ## show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/'
@@ -45,6 +46,9 @@ bench-memory: setup  ## whether memory grows with the district: SCALES="1 10", w
 .venv/bench: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@touch .venv/bench
+
+bench-fleet: setup  ## 2,000 pretend districts on four workers that are killed at random (over an hour; FLEET="--compress 10 …" makes it shorter)
+	$(BIN)/python -m bench.fleet $(FLEET)
 
 lint: setup  ## style, types, import rules, unsafe code
 	$(BIN)/ruff check .
