@@ -116,7 +116,9 @@ def _changes_of(connection: Connection, ids: Collection[str], which: ColumnEleme
     """Columns of those changes of records with these ids; NULLs for an id that has none. SQLite takes the log of a run or a source for
     short and would read all of it, so that it is told to look up each id: by an outer join and a range of one."""
     wanted = jsontext.listed(connection, ids)
-    return select(*columns).outerjoin_from(wanted, changes, and_(which, changes.c.record_id.between(wanted.c.value, wanted.c.value)))
+    value, record_id = wanted.c.value, changes.c.record_id
+    same = record_id.between(value, value) if connection.dialect.name == "sqlite" else record_id == value
+    return select(*columns).outerjoin_from(wanted, changes, and_(which, same))
 
 
 def _take_back(current: dict[tuple[str, str], dict[str, Any]], change: Any) -> None:
