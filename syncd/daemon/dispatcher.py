@@ -96,9 +96,12 @@ class Dispatcher(Service):
         silence = self._settings.cluster.silence
         with self._store.write() as connection:
             queue.look_into(connection, self._member.queue)
-            for name in members.bury(connection, silence):
+            jobs: list[int] = []
+            for name, listeners in members.bury(connection, silence):
                 log.warning("a member is dead, its runs are done again", where=name)
-            jobs = due.give_back_of_the_dead(connection) + self._bell.left_behind(connection, silence)
+                # What it had heard of and not begun, too.
+                jobs += self._bell.taken_by(connection, listeners)
+            jobs += due.give_back_of_the_dead(connection) + self._bell.left_behind(connection, silence)
             if jobs:
                 log.warning("jobs of dead workers were ended", count=self._bell.end(connection, jobs))
 

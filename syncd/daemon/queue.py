@@ -81,6 +81,11 @@ class Bell:
             _driver(connection).execute(queries["finish_job"], {"job_id": job, "status": "failed", "delete_job": True})
         return len(found)
 
+    def taken_by(self, connection: Connection, listeners: Sequence[int]) -> list[int]:
+        """The jobs that these have taken and not ended."""
+        taken = text("SELECT id FROM procrastinate_jobs WHERE status = 'doing' AND worker_id = ANY(:listeners)")
+        return list(connection.execute(taken, {"listeners": list(listeners)}).scalars())
+
     def left_behind(self, connection: Connection, seconds: float) -> list[int]:
         """Jobs that somebody took so long ago, or longer, and that are nobody's work: their worker died before it began, or after it had
         ended the work and before it could say so."""

@@ -75,6 +75,7 @@ class Worker:
         self._at_work: set[str] = set()
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="pull")
         self._stopping = asyncio.Event()
+        self._listeners: list[Listener] = []
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -85,6 +86,7 @@ class Worker:
         async with app.open_async():
             listeners = [self._listener(app, queues, count) for queues, count in self._shared_out().items() if count]
             tasks = [asyncio.create_task(listener.run()) for listener in listeners]
+            self._listeners = listeners
             beating = asyncio.create_task(self._beat())
             log.info("started", version=__version__, count=self._settings.workers, pid=os.getpid())
             ended = asyncio.create_task(self._stopping.wait())
@@ -137,8 +139,10 @@ class Worker:
 
     async def _beat(self) -> None:
         """Give signs of life, and end when they come too late."""
+        beat = 0.5  # soon for the first time: its listeners are told with it
         while True:
-            await asyncio.sleep(self._settings.cluster.beat)
+            await asyncio.sleep(beat)
+            beat = self._settings.cluster.beat
             try:
                 await asyncio.to_thread(self._tell_that_it_lives)
             except (Outdated, _TakenForDead) as problem:
@@ -150,7 +154,8 @@ class Worker:
     def _tell_that_it_lives(self) -> None:
         with self._store.write() as connection:
             migrations.refuse_newer(connection)
-            if not members.seen(connection, self._name):
+            listeners = [listener.worker_id for listener in self._listeners if listener.worker_id is not None]
+            if not members.seen(connection, self._name, listeners):
                 told = "this worker was silent for so long that the others took it for dead."
                 raise _TakenForDead(told, advice="It ends, and is to be started anew; what it was at is done by another.")
             # What could not be given back when it ended: the store was away.

@@ -11,7 +11,7 @@ import socket
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, delete, func, insert, select, text, update
+from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
 
 from syncd import __version__
 from syncd.store.engine import Store
@@ -46,27 +46,26 @@ def leave(connection: Connection, name: str) -> None:
     connection.execute(delete(members).where(members.c.name == name))
 
 
-def seen(connection: Connection, name: str) -> bool:
+def seen(connection: Connection, name: str, listeners: list[int] | None = None) -> bool:
     """Give a sign of life. False: the others took this member for dead, and it may do nothing more."""
-    return connection.execute(update(members).where(members.c.name == name).values(seen_at=func.now())).rowcount == 1
+    alive = update(members).where(members.c.name == name).values(seen_at=func.now(), listeners=listeners)
+    return connection.execute(alive).rowcount == 1
 
 
-def bury(connection: Connection, silence: float) -> list[str]:
-    """End what dead members left behind. silence: seconds without a sign of life. Gives back their names."""
-    dead = connection.execute(text(_BURY), {"silence": silence}).scalars().all()
-    for name in dead:
-        connection.execute(text(_END_CONNECTIONS), {"name": name})
-    return list(dead)
+def bury(connection: Connection, silence: float) -> list[tuple[str, list[int]]]:
+    """End what dead members left behind. silence: seconds without a sign of life. Gives back their names and listeners."""
+    silent = or_(members.c.seen_at < func.now() - text("make_interval(secs => :silence)").bindparams(silence=silence), text(_ENDED))
+    # Others may be at it at the same time, or the member itself.
+    dead = select(members.c.name).where(silent).with_for_update(skip_locked=True)
+    buried = delete(members).where(members.c.name.in_(dead)).returning(members.c.name, members.c.listeners)
+    rows = connection.execute(buried).all()
+    for row in rows:
+        connection.execute(text(_END_CONNECTIONS), {"name": row.name})
+    return [(row.name, row.listeners or []) for row in rows]
 
 
-# Others may be at it at the same time, or the member itself.
-_BURY = """
-DELETE FROM members WHERE name IN (
-    SELECT name FROM members m
-    WHERE m.seen_at < now() - make_interval(secs => :silence)
-    OR (m.role = 'worker' AND NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.application_name = m.name))
-    FOR UPDATE SKIP LOCKED
-) RETURNING name
+_ENDED = """
+(members.role = 'worker' AND NOT EXISTS (SELECT 1 FROM pg_stat_activity a WHERE a.application_name = members.name))
 """
 # A transaction that is rolled back needs a moment; the milliseconds bound the wait for it.
 _END_CONNECTIONS = """

@@ -281,8 +281,9 @@ due = Table(
     Column("after_run", Integer),
 )
 
-# The processes that share the store: role is serve or worker, places how many sources it pulls at once, queue the schema of the queue
-# that it uses. Who has not been seen for long is dead; its row goes, and it may do nothing more in that name.
+# The processes that share the store: role is serve or worker, places how many sources it pulls at once, queue the schema of the queue that
+# it uses, listeners the numbers under which it takes jobs there. Who has not been seen for long is dead; its row goes, and it may do nothing
+# more in that name.
 members = Table(
     "members",
     metadata,
@@ -291,6 +292,7 @@ members = Table(
     Column("version", Text, nullable=False),
     Column("places", Integer, nullable=False),
     Column("queue", Text, nullable=False),
+    Column("listeners", JsonText),
     Column("since", UtcTime, nullable=False),
     Column("seen_at", UtcTime, nullable=False),
 )

@@ -144,6 +144,21 @@ def test_a_job_that_nobody_works_at_does_not_block_its_source(fleet: Machines, w
         assert fleet.sql("SELECT status::text FROM procrastinate_jobs") == [("todo",)]
 
 
+def test_a_job_that_a_dead_worker_had_taken_and_not_begun_is_rung_for_at_once(fleet: Machines) -> None:
+    with dispatcher(fleet) as serve:
+        store = open_store(fleet.url)
+        with cluster.member(store, load(fleet.config), members.WORKER) as dead:
+            serve.tick()
+            ((listener,),) = fleet.sql("INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id")
+            fleet.sql("UPDATE procrastinate_jobs SET status = 'doing', worker_id = %s", listener)
+            with store.write() as connection:
+                assert members.seen(connection, dead.name, [int(str(listener))])
+            fleet.sql("UPDATE members SET seen_at = now() - interval '1 minute' WHERE name = %s", dead.name)
+            serve.tick()
+            assert fleet.sql("SELECT status::text FROM procrastinate_jobs") == [("todo",)]
+        store.close()
+
+
 def test_a_member_that_is_silent_loses_its_connections_and_may_claim_nothing(fleet: Machines) -> None:
     with dispatcher(fleet) as serve:
         store = open_store(fleet.url)
@@ -151,7 +166,7 @@ def test_a_member_that_is_silent_loses_its_connections_and_may_claim_nothing(fle
             serve.tick()
             held.execute(text("SELECT 1"))
             connections = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
-            assert fleet.sql(connections, silent.name) == [(2,)]
+            assert fleet.sql(connections, silent.name)[0][0] >= 2
             fleet.sql("UPDATE members SET seen_at = now() - interval '1 minute' WHERE name = %s", silent.name)
             serve.tick()
             assert fleet.sql(connections, silent.name) == [(0,)]

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("places", sa.Integer(), nullable=False),
         sa.Column("queue", sa.Text(), nullable=False),
+        sa.Column("listeners", sa.Text(), nullable=True),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_members")),
