@@ -282,8 +282,8 @@ due = Table(
 )
 
 # The processes that share the store: role is serve or worker, places how many sources it pulls at once, queue the schema of the queue that
-# it uses, listeners the numbers under which it takes jobs there. Who has not been seen for long is dead; its row goes, and it may do nothing
-# more in that name.
+# it uses, listeners the numbers under which it takes jobs there. Who has not been seen for long is dead; its row goes, and it may do
+# nothing more in that name.
 members = Table(
     "members",
     metadata,
