@@ -25,6 +25,7 @@ EXIT = {State.FAILED: 1, State.HELD: 3}
 def sync(
     source: Annotated[str, typer.Argument(help="The source's name.")],
     full: Annotated[bool, typer.Option("--full", help="Pull everything, also where the source can tell what changed.")] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Pull everything, and read also what is known from the last full pull.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="If a run is going on, wait for it to end.")] = False,
     json: Json = False,
@@ -33,9 +34,9 @@ def sync(
     configured = settings(secrets=(source,))
     wanted = configured.source(source)
     store = open_store(configured.store_url)
-    mode = Mode.FULL if full else Mode.INCREMENTAL
+    mode = Mode.FULL if full or anew else Mode.INCREMENTAL
     pace = SharedPace(store) if configured.cluster.enabled else Pace()
-    report = watched(store, wanted, pace, wait=wait, quietly=json, mode=mode, dry_run=dry_run, today=configured.today())
+    report = watched(store, wanted, pace, wait=wait, quietly=json, mode=mode, anew=anew, dry_run=dry_run, today=configured.today())
     if json:
         print_json(report)
     else:

@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from sqlalchemy import select
 
 from syncd.sandbox import District, running
-from syncd.store.tables import metadata, sources
+from syncd.store.tables import ROSTER, metadata, sources
 from tests.commands import Commands
 from tests.journeys.synced import Synced
 
@@ -79,3 +80,21 @@ def test_what_could_not_be_compared_is_not_called_equal(tmp_path: Path, monkeypa
         sandbox.fault("status", path="/users", status=401)
         failed = syncd("verify", "springfield")
         assert failed.code == 1 and "refused the credentials" in failed.out
+
+
+def test_what_somebody_changed_in_the_store_itself_is_found_by_verify_and_mended_by_reading_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fingerprint is of what the source sent; it says nothing of a hand in the database."""
+    with running(District.generate(students=25, seed=73)) as sandbox:
+        source = Synced(sandbox, tmp_path, "clever-3.1", monkeypatch)
+        syncd = Commands(sandbox, tmp_path, monkeypatch)
+        assert syncd("sync", "springfield").code == 0
+        user = ROSTER["user"]
+        with source.store.write() as connection:
+            somebody = connection.execute(select(user.c.id).limit(1)).scalar_one()
+            connection.execute(user.update().where(user.c.id == somebody).values(phone="555-0199"))
+        assert syncd("sync", "springfield", "--full").code == 0
+        assert syncd("verify", "springfield").code == 1
+        assert msgspec.json.decode(syncd("sync", "springfield", "--anew", "--json").out)["counts"]["users"]["updated"] == 1
+        assert syncd("verify", "springfield").code == 0
