@@ -169,7 +169,7 @@ def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA cache_size = -65536")
+    cursor.execute("PRAGMA cache_size = -32768")
     cursor.close()
     # SQLite's own lower() knows only ASCII.
     connection.create_function("folded", 1, lambda value: None if value is None else folded(value), deterministic=True)

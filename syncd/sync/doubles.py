@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, distinct, func, insert, select
 
 from syncd.roster.kinds import KINDS
-from syncd.sync.staging import STAGED, staged_parts, staged_problems, staged_unreadable, staged_unsettled
+from syncd.sync.staging import STAGED, dropped, staged_parts, staged_problems, staged_unreadable, staged_unsettled
 
 BATCH = 500
 
@@ -32,21 +32,26 @@ def _settle(connection: Connection, kind: str, latest: bool) -> None:
     twice = select(table.c.id).group_by(table.c.id).having(func.count() > 1)
     names = ("row", "id", "version", "modified", "resource", "document_id")
     query = select(*(table.c[name] for name in names)).where(table.c.id.in_(twice)).order_by(table.c.id, table.c.row)
-    drop: list[int] = []
     differing: list[tuple[str, str]] = []
     doubtful: list[tuple[str, str, str]] = []
     right: set[int] = set()
-    for record_id, group in groupby(connection.execute(query), key=lambda row: row.id):
+    drop: list[dict[str, int]] = []
+    for record_id, group in groupby(connection.execute(query, execution_options={"yield_per": BATCH}), key=lambda row: row.id):
         versions = list(group)
         keep = _newest(versions) or (versions[-1] if latest else None)
-        drop += [row.row for row in versions if keep is None or row.row != keep.row]
+        drop += [{"row": row.row} for row in versions if keep is None or row.row != keep.row]
+        if len(drop) >= BATCH:
+            connection.execute(insert(dropped), drop)
+            drop = []
         if len({row.version for row in versions}) > 1:
             documents = {(row.resource, row.document_id or record_id) for row in versions}
             differing += documents
             doubtful += [(*document, record_id) for document in documents if keep is None]
             right |= {keep.version} if keep is not None else set()
-    for rows in _batches(drop):
-        connection.execute(delete(table).where(table.c.row.in_(rows)))
+    if drop:
+        connection.execute(insert(dropped), drop)
+    connection.execute(delete(table).where(table.c.row.in_(select(dropped.c.row))))
+    connection.execute(delete(dropped))
     quarantine(connection, doubtful)
     _unsettle(connection, differing)
     _forget(connection, kind, differing, right)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, insert, or_, select, update
 
 from syncd.roster.kinds import KINDS, PLURAL
 from syncd.store import bulk
@@ -18,6 +18,7 @@ from syncd.sync.stage import Staged
 from syncd.sync.staging import STAGED, planned
 
 DAY = timedelta(hours=24)
+BATCH = 1_000
 _COLUMNS = ("kind", "record_id", "action")
 COMES = (Action.CREATE, Action.REACTIVATE, Action.REKEY)
 
@@ -33,20 +34,23 @@ def draw_up(connection: Connection, source: str, staged: Staged) -> None:
 
 def _plan_kind(connection: Connection, kind: str, source: str, staged: Staged) -> None:
     connection.execute(insert(planned).from_select(_COLUMNS, compare.created(kind, source)))
-    batch: list[tuple[str, str, str, str | None]] = []
-    # Read whole before writing: a cursor may show rows that its own connection adds while it is open.
-    for row in connection.execute(compare.changed(kind, source)).all():
-        action = Action.REACTIVATE if row.status == "inactive" else Action.UPDATE
-        difference = compare.difference(kind, row)
-        if action is Action.REACTIVATE:
-            difference["deactivated_at"] = [row.deactivated_at, None]
-        batch.append((kind, row.id, action.value, canonical(difference)))
-    if batch:
-        bulk.load(connection, planned, (*_COLUMNS, "fields"), batch)
+    # What is read does not stand in what is written meanwhile.
+    changed = connection.execute(compare.changed(kind, source), execution_options={"yield_per": BATCH})
+    for rows in changed.partitions():
+        bulk.load(connection, planned, (*_COLUMNS, "fields"), [_change(kind, row) for row in rows])
     connection.execute(insert(planned).from_select(_COLUMNS, compare.said_gone(kind, source)))
     if staged.proves_absence(kind):
         gone = compare.missing(kind, source, staged.stating(kind))
         connection.execute(insert(planned).from_select((*_COLUMNS, "missing"), gone))
+
+
+def _change(kind: str, row: Row[Any]) -> tuple[str, str, str, str]:
+    """The planned row of an update or a reactivation."""
+    action = Action.REACTIVATE if row.status == "inactive" else Action.UPDATE
+    difference = compare.difference(kind, row)
+    if action is Action.REACTIVATE:
+        difference["deactivated_at"] = [row.deactivated_at, None]
+    return kind, row.id, action.value, canonical(difference)
 
 
 def weigh(

@@ -15,6 +15,7 @@ from syncd.sync import compare
 from syncd.sync.stage import Staged
 from syncd.sync.staging import STAGED, absent, staged_problems, staged_unreadable, staged_waiting
 
+BATCH = 1_000
 _KEPT = (*fields("enrollment"), "extra")
 _NOTHING = dict.fromkeys(_KEPT)
 _NEEDS = (("section_id", "section"), ("user_id", "user"))
@@ -29,20 +30,19 @@ def take_in_waiting(connection: Connection, source: str) -> None:
         or_(waiting.c.document_id.is_(None), waiting.c.document_id.not_in(select(section.c.id))),
     )
     with connection.begin():
-        rows = [
-            {"id": row.id, "gone": False, "resource": row.resource, "document_id": row.document_id, **_NOTHING, **row.record}
-            for row in connection.execute(query)
-        ]
-        if rows:
+        for some in connection.execute(query, execution_options={"yield_per": BATCH}).partitions():
+            rows = [
+                {"id": row.id, "gone": False, "resource": row.resource, "document_id": row.document_id, **_NOTHING, **row.record}
+                for row in some
+            ]
             connection.execute(insert(staged), rows)
 
 
-def set_aside(connection: Connection, source: str, staged: Staged) -> int:
-    """Move enrollments of nobody from the staged ones to the waiting ones; how many they are."""
+def set_aside(connection: Connection, source: str, staged: Staged) -> None:
+    """Move enrollments of nobody from the staged ones to the waiting ones."""
     table = STAGED["enrollment"]
     held = ROSTER["enrollment"].c
     new = ~exists(select(held.id).where(held.source == source, held.id == table.c.id, held.status == "active"))
-    count = 0
     with connection.begin():
         for field, kind in _NEEDS:
             nobody = and_(table.c.gone.is_(False), ~_is_there(source, staged, kind, table.c[field]))
@@ -51,21 +51,18 @@ def set_aside(connection: Connection, source: str, staged: Staged) -> int:
             told = select(table.c.resource, table.c.id, literal("no-such-record"), literal(field))
             _note(connection, told, and_(nobody, new), fatal=True)
             _note(connection, told, and_(nobody, ~new), fatal=False)
-            lost = connection.execute(select(table).where(nobody, new)).all()
-            rows = [
-                {
-                    "id": row.id,
-                    "resource": row.resource,
-                    "document_id": row.document_id,
-                    "record": {name: row._mapping[name] for name in _KEPT if row._mapping[name] is not None},
-                }
-                for row in lost
-            ]
-            if rows:
+            for lost in connection.execute(select(table).where(nobody, new), execution_options={"yield_per": BATCH}).partitions():
+                rows = [
+                    {
+                        "id": row.id,
+                        "resource": row.resource,
+                        "document_id": row.document_id,
+                        "record": {name: row._mapping[name] for name in _KEPT if row._mapping[name] is not None},
+                    }
+                    for row in lost
+                ]
                 connection.execute(insert(staged_waiting), rows)
-                connection.execute(delete(table).where(table.c.id.in_(select(staged_waiting.c.id))))
-            count += len(rows)
-    return count
+            connection.execute(delete(table).where(table.c.id.in_(select(staged_waiting.c.id))))
 
 
 def _is_there(source: str, staged: Staged, kind: str, wanted: Any) -> ColumnElement[bool]:

@@ -27,9 +27,10 @@ def find(connection: Connection, source: str, staged: Staged) -> None:
         if connection.execute(compare.in_plan("user", Action.CREATE).limit(1)).first() is None:
             return
         if _pair_up(connection, source, _goes()):
-            plain = [(row.old_id, row.new_id) for row in connection.execute(_plain())]
-            for start in range(0, len(plain), BATCH):
-                _rekey(connection, source, plain[start : start + BATCH])
+            for rows in connection.execute(_plain(), execution_options={"yield_per": BATCH}).partitions():
+                _rekey(connection, source, [(row.old_id, row.new_id) for row in rows])
+            rekeyed = select(planned.c.old_id).where(planned.c.kind == "user", planned.c.old_id.is_not(None))
+            connection.execute(delete(pairs).where(pairs.c.old_id.in_(rekeyed)))
         _pair_up(connection, source, _untold(staged))
         connection.execute(
             insert(staged_problems).from_select(
@@ -125,7 +126,6 @@ def _rekey(connection: Connection, source: str, found: list[tuple[str, str]]) ->
     )
     gone = [old_id for old_id, _ in found]
     connection.execute(delete(planned).where(planned.c.kind == "user", planned.c.record_id.in_(gone)))
-    connection.execute(delete(pairs).where(pairs.c.old_id.in_(gone)))
 
 
 def in_doubt() -> ColumnElement[bool]:

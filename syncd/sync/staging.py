@@ -95,6 +95,9 @@ staged_unsettled = Table(
     prefixes=["TEMPORARY"],
 )
 
+# The rows of staged records that came twice and are not used, by their numbers.
+dropped = Table("dropped", metadata, Column("row", Integer, primary_key=True), prefixes=["TEMPORARY"])
+
 # Documents that are known from before, or whose records stand, and that did not come.
 lost_documents = Table(
     "lost_documents",
