@@ -281,8 +281,8 @@ due = Table(
     Column("after_run", Integer),
 )
 
-# The processes that share the store: role is serve or worker, places how many sources it pulls at once, queue the schema of the queue that
-# it uses, listeners the numbers under which it takes jobs there. Who has not been seen for long is dead; its row goes, and it may do
+# The processes that share the store. role: serve or worker. places: how many sources it pulls at once. queue: the schema of the queue that
+# it uses; listeners: the numbers under which it takes jobs there. Who has not been seen for long is dead; its row goes, and it may do
 # nothing more in that name.
 members = Table(
     "members",
