@@ -6,7 +6,7 @@ import time
 import pytest
 
 from syncd.report import State, Trigger
-from syncd.store import runs
+from syncd.store import migrations, runs
 from tests.daemon.machines import Machines, until
 from tests.faults.test_upgrade import upgraded_by_a_newer
 
@@ -100,7 +100,7 @@ def test_a_rolling_upgrade_loses_no_run_and_doubles_none(fleet: Machines) -> Non
     assert "upgraded by a newer syncd" in serve.log and "upgraded by a newer syncd" in worker.log
     assert fleet.applied() == [] and not fleet.whole()
     # From here on the installed one is as new as the store.
-    fleet.sql("UPDATE alembic_version SET version_num = '0007'")
+    fleet.sql("UPDATE alembic_version SET version_num = %s", migrations.newest())
     serve, worker = fleet.together("serve", "worker")
     until(fleet.applied, lambda: worker.log + serve.log)
     time.sleep(1.5)
