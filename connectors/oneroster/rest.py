@@ -83,7 +83,7 @@ class Clock:
 
     def see_page(self, dates: list[Any]) -> bool:
         """Note the dates of a page's records; False when one is older than what was asked for."""
-        if self.since is None and dates and all(type(one) is str for one in dates):
+        if self.since is None and set(map(type, dates)) == {str}:
             # As text the latest is the greatest, where all are written alike; where not, an earlier one makes nothing worse.
             latest = moment(max(dates))
             if latest is not None and latest <= self.began:
@@ -285,7 +285,7 @@ class Collection:
 
 def _texts(ids: list[Any]) -> list[str | None]:
     """Ids as text; a page of plain ones is looked at as a whole."""
-    if all(type(one) is str for one in ids):
+    if set(map(type, ids)) == {str}:
         whole = "".join(ids)
         if whole.isascii() and whole.isprintable() and " " not in whole and "" not in ids:
             return ids

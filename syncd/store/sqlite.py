@@ -170,6 +170,8 @@ def _on_connect(connection: sqlite3.Connection, _record: object) -> None:
     cursor.execute("PRAGMA synchronous = FULL")
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.execute("PRAGMA cache_size = -32768")
+    # Temporary tables have a cache of their own, of 2 MiB if nobody says otherwise.
+    cursor.execute("PRAGMA temp.cache_size = -16384")
     cursor.close()
     # SQLite's own lower() knows only ASCII.
     connection.create_function("folded", 1, lambda value: None if value is None else folded(value), deterministic=True)

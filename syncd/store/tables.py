@@ -54,7 +54,7 @@ for _kind, _table in ROSTER.items():
     # How many are active and who went lately, in all and by school, is asked by each run.
     _by = [_table.c[SCHOOL[_kind]]] if _kind in SCHOOL else []
     Index(f"ix_{_table.name}_counted", _table.c.source, _table.c.status, _table.c.deactivated_at, *_by)
-Index(None, ROSTER["enrollment"].c.source, ROSTER["enrollment"].c.section_id)
+Index(None, ROSTER["enrollment"].c.source, ROSTER["enrollment"].c.section_id, ROSTER["enrollment"].c.role)
 Index(None, ROSTER["enrollment"].c.source, ROSTER["enrollment"].c.user_id)
 
 # What one document states of a user whom another one describes (syncd/roster/user.py).

@@ -33,6 +33,8 @@ def upgrade() -> None:
     school = {"sections": ["school_id"], "users": ["home_id"], "enrollments": ["school_id"]}
     for table in ("orgs", "terms", "courses", "sections", "users", "enrollments"):
         op.create_index(f"ix_{table}_counted", table, ["source", "status", "deactivated_at", *school.get(table, [])])
+    op.drop_index("ix_enrollments_source_section_id", "enrollments")
+    op.create_index("ix_enrollments_source_section_id_role", "enrollments", ["source", "section_id", "role"])
     op.add_column("sources", sa.Column("known", sa.Text(), nullable=True))
     if op.get_bind().dialect.name == "postgresql":
         # Fingerprints do not shrink.
