@@ -30,9 +30,9 @@ from syncd.sync.staging import STAGED, planned
 from tests import stores
 
 SOURCE = "springfield"
-SMALL, LARGE = 2_000, 20_000
-# Bytes that the ten times larger district may take more, until its garbage is collected: a list of all of anything in it takes more.
-MORE = 1_500_000
+SMALL, LARGE = 1_000, 8_000
+# Bytes that the eight times larger district may take more, until its garbage is collected: a list of all of anything in it takes more.
+MORE = 1_000_000
 # Rows of one answer that PostgreSQL's client may hold.
 BATCH = 1_000
 FIRST, SECOND, HELD = 1, 2, 3
