@@ -32,12 +32,11 @@ class Dispatcher(Service):
     def __init__(self, membership: Membership, settings: Settings) -> None:
         self._member = membership
         self._bell = queue.Bell()
-        self._planned = False
+        self._planned: dict[str, Source] | None = None
         # The purge must not keep a tick waiting.
         super().__init__(membership.store, settings, threads=2)
 
     def _schedule(self) -> None:
-        self._planned = False
         every = IntervalTrigger(seconds=self._settings.cluster.tick)
         self._scheduler.add_job(self._tick, every, id=":tick", next_run_time=datetime.now(UTC))
         log.info("sources scheduled", count=len(self._sources))
@@ -54,14 +53,16 @@ class Dispatcher(Service):
 
     def tick(self) -> None:
         """Look once. Raises StoreError, and Outdated when a newer syncd has upgraded the store."""
+        # A new configuration may come while this goes on: what is planned is what was looked at, and not what holds by now.
+        sources = self._sources
         with self._store.write() as connection:
             migrations.refuse_newer(connection)
             if not members.seen(connection, self._member.name):
                 # Taken for dead, perhaps rightly. Unlike a worker, it carries nothing from one tick to the next.
                 members.join(connection, self._member.name, members.SERVE, places=0, queue=self._member.queue)
-            if not self._planned:
-                self._plan(connection)
-        self._planned = True
+            if self._planned is not sources:
+                self._plan(connection, sources)
+        self._planned = sources
         self._clear_up()
         last = ""
         while True:
@@ -72,10 +73,10 @@ class Dispatcher(Service):
                 return
             last = rows[-1].source
 
-    def _plan(self, connection: Connection) -> None:
+    def _plan(self, connection: Connection, sources: dict[str, Source]) -> None:
         """Once for each configuration: when sources are due that are new or have another schedule."""
         planned, now, timezone = due.planned(connection), due.now(connection), self._settings.timezone
-        for name, source in self._sources.items():
+        for name, source in sources.items():
             common = source.common
             schedule = f"{common.schedule.text}; {common.full.text if common.full else 'no full'}; {timezone}"
             if planned.get(name) != schedule:
