@@ -84,8 +84,8 @@ class TestConformance(Conformance):
 
 
 def connector(monkeypatch: pytest.MonkeyPatch, **settings: Any) -> CleverConnector:
-    monkeypatch.setenv("CANARY", "token")
-    monkeypatch.setenv("CANARY_ID", "client")
+    monkeypatch.setenv("CANARY", "canary-token-4711")
+    monkeypatch.setenv("CANARY_ID", "canary-client-4711")
     monkeypatch.setattr(Context, "wait", lambda _context, _seconds: None)
     defaults = {"token": canary(), "events": False}
     return CleverConnector(CleverSettings(**(defaults | settings)), Context("springfield"))

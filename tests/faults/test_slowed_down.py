@@ -180,7 +180,7 @@ def test_first_pulls_of_huge_districts_leave_a_place_for_the_small_ones(
     workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     huge, small = [f"huge-{number}" for number in range(5)], [f"small-{number}" for number in range(3)]
-    monkeypatch.setenv("PROCESS_TOKEN", "none")
+    monkeypatch.setenv("PROCESS_TOKEN", "canary-token-4711")
     config = tmp_path / "syncd.toml"
     config.write_text(
         f"workers = {workers}\n" + f'[store]\nurl = "{stores.url(tmp_path)}"\n' + "".join(SOURCE.format(name=name) for name in huge + small)
