@@ -106,7 +106,7 @@ class Districts:
                 else:
                     self.requests += 1
                     await asyncio.sleep(LATENCY)
-                    number, resource = re.fullmatch(r"/(\d+)/ims/oneroster/v1p1/(\w+)", url.path).groups()  # type: ignore[union-attr]
+                    number, resource = re.fullmatch(r"/(\d+)/ims/oneroster/v1p1/(\w+)", url.path).groups()
                     asked = parse_qs(url.query)
                     since = re.search(r"dateLastModified>='([^']+)'", asked.get("filter", [""])[0])
                     limit, offset = int(asked["limit"][0]), int(asked["offset"][0])
@@ -265,7 +265,7 @@ def _measure(options: argparse.Namespace, students: list[int], every: float, sta
         before = (sum(fleet.seconds.values()), _database_processor(postmaster), _requests(port), time.monotonic())
         live(time.monotonic() + options.minutes * 60)
         after = (sum(fleet.seconds.values()), _database_processor(postmaster), _requests(port), time.monotonic())
-        until_then = connection.execute("SELECT now(), pg_wal_lsn_diff(pg_current_wal_lsn(), %s)", (from_then_on[1],)).fetchone()  # type: ignore[index]
+        until_then = connection.execute("SELECT now(), pg_wal_lsn_diff(pg_current_wal_lsn(), %s)", (from_then_on[1],)).fetchone()
         # Nothing more falls due; what has is done.
         connection.execute("UPDATE due SET pull_at = now() + interval '10 years'")
         deadline = time.monotonic() + 300

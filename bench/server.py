@@ -227,7 +227,7 @@ class Served:
 def _drain(connection: socket.socket, buffer: memoryview) -> None:
     got = connection.recv_into(buffer)
     head, _, rest = bytes(buffer[: min(got, 4096)]).partition(b"\r\n\r\n")
-    length = int(re.search(rb"Content-Length: (\d+)", head)[1])  # type: ignore[index]
+    length = int(re.search(rb"Content-Length: (\d+)", head)[1])
     left = length - (got - len(head) - 4) if got > 4096 else length - len(rest)
     while left > 0:
         left -= connection.recv_into(buffer)

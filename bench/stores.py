@@ -32,7 +32,7 @@ class Stores:
         if self._server is None:
             return None
         with self._server.connect() as connection:
-            return str(connection.execute("SHOW server_version").fetchone()[0])  # type: ignore[index]
+            return str(connection.execute("SHOW server_version").fetchone()[0])
 
     def fresh(self, kind: str) -> str:
         """The URL of an empty store."""

@@ -7,6 +7,7 @@ not.
 
 from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, insert, literal, or_, select, update
 
 from syncd.contract.connector import Resource
@@ -45,13 +46,9 @@ def remember(connection: Connection, report: RunReport, pulled: Staged, reader: 
         connection.execute(delete(unsettled).where(unsettled.c.source == source))
         active = {kind: _active_after(report, pulled, kind) for kind in KINDS}
     worth = pages.Worth(reader, tuple(names), report.run, active)
-    connection.execute(update(sources).where(sources.c.name == source).values(known=_plain(worth)))
+    connection.execute(update(sources).where(sources.c.name == source).values(known=msgspec.to_builtins(worth)))
     if not pulled.nothing_new:
         pages.unsettle(connection, source, *_open_still(connection, source, whole))
-
-
-def _plain(worth: pages.Worth) -> dict[str, Any]:
-    return {"reader": worth.reader, "resources": worth.resources, "run": worth.run, "active": worth.active}
 
 
 def _active_after(report: RunReport, pulled: Staged, kind: str) -> int:
@@ -70,9 +67,7 @@ def _replace(connection: Connection, source: str, resource: str, count: int) -> 
 
 
 def _unsettle_changes(connection: Connection, source: str) -> None:
-    came = [
-        select(table.c.resource, func.coalesce(table.c.document_id, table.c.id)) for table in STAGED.values()
-    ]  # fmt: skip
+    came = [select(table.c.resource, func.coalesce(table.c.document_id, table.c.id)) for table in STAGED.values()]
     pages.unsettle(
         connection,
         source,
@@ -86,9 +81,7 @@ def _open_still(connection: Connection, source: str, whole: list[Resource]) -> l
     """(resource, document id) of what is unsettled after a full pull, of the resources that came whole."""
     missed = set(connection.execute(select(absent.c.kind).distinct()).scalars())
     waiting = set(connection.execute(select(planned.c.kind).where(planned.c.held.is_not(None)).distinct()).scalars())
-    found: list[Any] = [
-        select(table.c.resource, table.c.document_id) for table in (staged_unsettled, staged_unreadable)
-    ]  # fmt: skip
+    found: list[Any] = [select(table.c.resource, table.c.document_id) for table in (staged_unsettled, staged_unreadable)]
     found.append(select(staged_parts.c.resource, staged_parts.c.document_id).where(is_purged(source, staged_parts.c.user_id)))
     found.append(select(staged_waiting.c.resource, func.coalesce(staged_waiting.c.document_id, staged_waiting.c.id)))
     for resource in whole:
