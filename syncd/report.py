@@ -1,8 +1,9 @@
 """What a run did, as data. CLI, API, logs, metrics and notices render this one object and add nothing to it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from threading import Lock
 
 from pydantic import BaseModel, ConfigDict
 
@@ -109,8 +110,16 @@ def no_counts() -> dict[str, Counts]:
 
 @dataclass
 class Traffic:
-    """What a connector has asked of its source so far."""
+    """What a connector has asked of its source so far. Several threads may count."""
 
     requests: int = 0
     bytes: int = 0
     retries: int = 0
+    _counting: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    def add(self, *, requests: int = 0, bytes: int = 0, retries: int = 0) -> None:
+        """Count some more."""
+        with self._counting:
+            self.requests += requests
+            self.bytes += bytes
+            self.retries += retries

@@ -1,6 +1,7 @@
 """Signing in: OAuth 2 client credentials, OAuth 1.0a request signing (1.1 only), or a static bearer token."""
 
 import time
+from threading import Lock
 
 import msgspec
 import requests
@@ -54,10 +55,12 @@ class ClientCredentials(AuthBase):
         self._choices = choices
         self._token: str | None = None
         self._renew_at = 0.0
+        self._signing = Lock()
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token is None or time.monotonic() >= self._renew_at:
-            self.renew()
+        with self._signing:
+            if self._token is None or time.monotonic() >= self._renew_at:
+                self.renew()
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 

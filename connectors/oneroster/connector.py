@@ -12,6 +12,7 @@ from connectors.oneroster.settings import OneRosterSettings
 from syncd.contract.connector import Abilities, Connector, Context, Resource
 from syncd.contract.document import Cursor, Document, Finished, Page, Presence, Reading
 from syncd.errors import BadAnswer, FullPullNeeded, SignInRefused
+from syncd.http.ahead import Ahead
 from syncd.http.session import Http
 from syncd.roster.fields import moment
 
@@ -39,6 +40,7 @@ class OneRosterConnector(Connector):
     def __init__(self, settings: OneRosterSettings, context: Context) -> None:
         super().__init__(settings, context)
         self._http: Http | None = None
+        self._ahead: Ahead | None = None
         self._asked = dict(SORTED)
         self._refused: str | None = None
         self._refused_for: str | None = None
@@ -58,14 +60,26 @@ class OneRosterConnector(Connector):
         return "1.2" if any(b'"roles"' in user.raw for user in users) else "1.1"
 
     def _first_page(self, http: Http, resource: str) -> Iterator[Page | Finished]:
-        return Collection(http, resource, resource, 10, self._asked, Clock()).pages()
+        return self._collection(http, resource, Clock(), page_size=10).pages()
+
+    def _collection(self, http: Http, resource: str, clock: Clock, page_size: int | None = None) -> Collection:
+        ahead = self._ahead = self._ahead or Ahead(http, self.settings.requests_at_once)
+        return Collection(http, ahead, resource, page_size or self.settings.page_size, self._asked, clock)
 
     def _connect(self) -> Http:
         if self._http is None:
             auth = sign_in(self.settings, self.context, self._version())
             renew = auth.renew if isinstance(auth, ClientCredentials) else None
             settings = self.settings
-            self._http = Http(self.context, settings.url, auth=auth, renew=renew, ca_file=settings.ca_file, proxy=settings.proxy)
+            self._http = Http(
+                self.context,
+                settings.url,
+                auth=auth,
+                renew=renew,
+                ca_file=settings.ca_file,
+                proxy=settings.proxy,
+                etags=settings.etags,
+            )
         return self._http
 
     def pull(self) -> Iterator[Page | Finished | Cursor]:
@@ -76,7 +90,7 @@ class OneRosterConnector(Connector):
             clock.newest = known
         without: list[str] = []
         for resource in self.resources():
-            collection = Collection(http, resource.name, resource.name, self.settings.page_size, self._asked, clock)
+            collection = self._collection(http, resource.name, clock)
             try:
                 yield from collection.pages()
             except (SignInRefused, BadAnswer) as problem:
@@ -107,7 +121,7 @@ class OneRosterConnector(Connector):
         for resource in self.resources():
             if resource.name in without:
                 continue
-            collection = Collection(http, resource.name, resource.name, self.settings.page_size, self._asked, clock)
+            collection = self._collection(http, resource.name, clock)
             try:
                 for item in collection.pages():
                     if isinstance(item, Page):
@@ -151,6 +165,9 @@ class OneRosterConnector(Connector):
         return f"OneRoster {self._version() or self._seen_version(http)}: {count} orgs"
 
     def close(self) -> None:
+        if self._ahead is not None:
+            self._ahead.close()
+            self._ahead = None
         if self._http is not None:
             self._http.close()
             self._http = None

@@ -13,6 +13,7 @@ from requests.utils import parse_header_links
 from syncd.contract.document import Document, Finished, Page, Presence
 from syncd.contract.known import Same
 from syncd.errors import BadAnswer, FullPullNeeded, SourceUnavailable
+from syncd.http.ahead import Ahead
 from syncd.http.links import MOST_PAGES
 from syncd.http.session import Answer, Http
 from syncd.roster.fields import moment, text
@@ -146,10 +147,10 @@ class _Came:
 class Collection:
     """One collection of a provider. `asked` and `clock` are shared between collections: what was refused once is not asked again."""
 
-    def __init__(self, http: Http, resource: str, key: str, page_size: int, asked: dict[str, str], clock: Clock) -> None:
+    def __init__(self, http: Http, ahead: Ahead, resource: str, page_size: int, asked: dict[str, str], clock: Clock) -> None:
         self._http = http
-        self._resource = resource
-        self._key = key
+        self._ahead = ahead
+        self._resource = self._key = resource
         self._limit = page_size
         self._asked = asked
         self._clock = clock
@@ -184,12 +185,16 @@ class Collection:
     def _once(self) -> Generator[Page, None, str | None]:
         """All pages from the beginning; returns a doubt, or None when the collection is whole. Raises _Forgotten and _Disordered."""
         self._came = _Came(sorts=self._sorts)
+        self._ahead.forget()
         offset = empty = 0
         totals: set[int | None] = set()
         for _ in range(MOST_PAGES):
             answer = self._ask(offset)
             page = self._page(answer)
             totals.add(page.total)
+            if page.total is not None and page.count == self._limit:
+                # Its pages are as long as asked: where the next ones begin can be told.
+                self._ahead.expect(self._resource, map(self._params, range(offset + page.count, page.total, self._limit)))
             if page.count and not self._note(page):
                 return f"{self._resource} sent the same page again at record {offset}"
             if page.count:
@@ -219,7 +224,7 @@ class Collection:
     def _page(self, answer: Answer) -> Page:
         total = _total(answer)
         same = self._http.context.known.page(self._resource, answer.digest)
-        return Page(self._resource, [] if same else self._frame(answer), total, answer.digest, same)
+        return Page(self._resource, [] if same else self._frame(answer), total, answer.digest, same, answer.tag)
 
     def _note(self, page: Page) -> int:
         """How many of a page's records are new to this pull."""
@@ -227,22 +232,27 @@ class Collection:
             return self._came.same(page.same)
         return self._came.page([document.id or document.raw.decode(errors="replace") for document in page.documents])
 
+    def _params(self, offset: int) -> dict[str, Any]:
+        return {"limit": self._limit, "offset": offset, **self._asked, **self._clock.filter()}
+
     def _ask(self, offset: int) -> Answer:
         while True:
-            params: dict[str, Any] = {"limit": self._limit, "offset": offset, **self._asked, **self._clock.filter()}
+            params = self._params(offset)
+            if (early := self._ahead.take(self._resource, params)) is not None:
+                return early
             if offset:
                 accept: tuple[int, ...] = (200, *FORGOTTEN)
             else:
                 accept = (200, 400) if self._asked or self._clock.since is not None else (200,)
             try:
-                answer = self._http.get(self._resource, params, accept=accept)
+                answer = self._http.get(self._resource, params, accept=accept, resource=self._resource)
             except SourceUnavailable as problem:
                 # A gateway that gives up on a large page answers 502 or 504: ask for less.
                 if problem.status not in (502, 504) or self._limit <= SMALLEST_PAGE:
                     raise
                 self._limit = max(self._limit // 2, SMALLEST_PAGE)
                 continue
-            if answer.status == 200:
+            if answer.status in (200, 304):
                 return answer
             if offset:
                 raise _Forgotten(answer.status)

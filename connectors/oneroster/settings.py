@@ -12,7 +12,8 @@ from syncd.secret import Secret
 class OneRosterSettings(ConnectorSettings):
     """url: the whole address of the rostering service. version `auto` looks at the address, then at a user. page_size: records asked
     for; a provider may give fewer. demographics: whether to take birth dates, gender and the rest. overlap_hours: how far a pull of
-    changes goes back behind the newest date that it has seen; providers publish rows later than those are dated, some by a day."""
+    changes goes back behind the newest date that it has seen; providers publish rows later than those are dated, some by a day.
+    requests_at_once: pages asked for at one time. etags: whether a provider is believed that says that a page is what it was."""
 
     url: str
     version: Literal["1.1", "1.2", "auto"] = "auto"
@@ -26,6 +27,8 @@ class OneRosterSettings(ConnectorSettings):
     parameters_in: Literal["body", "query"] = "body"
     signature: Literal["HMAC-SHA256", "HMAC-SHA1"] = "HMAC-SHA256"
     page_size: int = Field(5_000, ge=1, le=50_000)
+    requests_at_once: int = Field(2, ge=1, le=8)
+    etags: bool = True
     demographics: bool = False
     overlap_hours: int = Field(24, ge=0, le=24 * 30)
     ca_file: str | None = None

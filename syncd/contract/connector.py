@@ -4,6 +4,7 @@ It never touches the store, never says what a missing record means, and waits on
 """
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -42,6 +43,10 @@ class Abilities:
     one: bool = False
 
 
+# Seconds between looks at whether a wait is still worth it.
+EVERY = 0.25
+
+
 class Pace:
     """What hosts ask of all of us together. This one asks nobody: a process of its own waits as its own answers say."""
 
@@ -56,22 +61,32 @@ class Pace:
 @dataclass
 class Context:
     """What the daemon lends a connector: the source's name, whether to stop, a count of the traffic, the pace that others keep too, and
-    what is known of the source."""
+    what is known of the source. ended: nobody waits for what is being fetched any more."""
 
     source: str
     stop: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
     traffic: Traffic = field(default_factory=Traffic)
     pace: Pace = field(default_factory=Pace)
     known: Known = field(default_factory=Known)
 
+    @property
+    def over(self) -> bool:
+        """Whether to ask nothing more."""
+        return self.stop.is_set() or self.ended.is_set()
+
     def wait(self, seconds: float) -> None:
-        """Sleep, but wake when the run is to stop. Raises Stopped."""
-        if self.stop.wait(seconds):
+        """Sleep, but wake when it is over. Raises Stopped."""
+        until = time.monotonic() + seconds
+        while not self.over and (left := until - time.monotonic()) > 0:
+            self.stop.wait(min(left, EVERY))
+        if self.over:
             raise Stopped(f"{self.source}: the run was asked to stop.")
 
 
 class Connector(ABC):
-    """One configured source. Made anew for each run; not shared between threads.
+    """One configured source. Made anew for each run. `pull` and `changes` are gone through in a thread of their own, `read` meanwhile in
+    another; nothing else runs beside them.
 
     settings_model: the pydantic model of its keys. abilities: what it can do beside full pulls.
     """

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-from syncd.contract.known import Same, fingerprint
+from syncd.contract.known import Same, Tag, fingerprint
 from syncd.roster.kinds import Record
 from syncd.roster.user import UserPart
 
@@ -27,13 +27,15 @@ class Document(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Page:
     """What one request gave. `total` is how many documents the resource has, where the source says so. digest: the fingerprint of the
-    answer, where the same answer may be recognised by it. same: this very page came before; then `documents` is empty."""
+    answer, where the same answer may be recognised by it. same: this very page came before; then `documents` is empty. tag: what the
+    provider calls the answer's state."""
 
     resource: str
     documents: list[Document]
     total: int | None = None
     digest: bytes = b""
     same: Same | None = None
+    tag: Tag | None = None
 
     @property
     def count(self) -> int:

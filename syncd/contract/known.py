@@ -28,8 +28,16 @@ class Same:
     ids: Callable[[], list[str]]
 
 
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """What a provider calls the state of an answer (ETag, RFC 9110, section 8.8.3). address: the fingerprint of where it was asked for."""
+
+    address: bytes
+    etag: str
+
+
 class Known:
-    """What is known of a source. This one knows nothing: everything is new to it.
+    """What is known of a source. This one knows nothing: everything is new to it. It is asked from the thread that fetches.
 
     cursor: where the next pull of changes was to start by what is known.
     """
@@ -38,6 +46,10 @@ class Known:
 
     def page(self, resource: str, digest: bytes) -> Same | None:
         """The page of a resource whose answer had this fingerprint, if nothing of it has to be read again."""
+        return None
+
+    def tagged(self, resource: str, address: bytes) -> tuple[str, bytes] | None:
+        """(ETag, fingerprint) of the answer that came from an address, if `page` would know it again."""
         return None
 
     def came(self, digest: bytes) -> bool:

@@ -1,11 +1,13 @@
-"""One session with one source: a `requests` session that can not hang, can not be flooded, and carries no secret elsewhere."""
+"""One session with one source: `requests` that can not hang, can not be flooded, and carry no secret elsewhere."""
 
+import threading
 import time
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from ssl import SSLSocket
 from typing import Any, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
 import requests
@@ -14,13 +16,13 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError, NameResolutionError, ReadTimeoutError
 
 from syncd.contract.connector import Context
-from syncd.contract.known import fingerprint
+from syncd.contract.known import Tag, fingerprint
 from syncd.errors import BadAnswer, SignInRefused, SourceUnavailable, Stopped
 from syncd.http import certificate, limits
+from syncd.http.lane import Lane
 from syncd.http.links import next_link
 from syncd.http.mend import mended
 from syncd.http.retry import WORTH_RETRYING, Passing, Patience, retrying
-from syncd.http.watch import Watch
 
 log = structlog.get_logger()
 
@@ -32,14 +34,20 @@ CERTIFICATE_ENDS = 14.0  # days before which to warn
 CLOCKS_AGREE = 60.0  # seconds by which two clocks may differ before it is worth a word
 
 
+LONGEST_ETAG = 500
+
+
 class Answer(NamedTuple):
-    """An answer whose status was accepted; `body` is decoded from its transfer and content encodings, `digest` its fingerprint as sent."""
+    """An answer whose status was accepted; `body` is decoded from its transfer and content encodings, `digest` its fingerprint as sent.
+    tag: what the provider calls its state. pause: seconds that the provider wants to pass before the next request."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     url: str
     digest: bytes = b""
+    tag: Tag | None = None
+    pause: float = 0.0
 
 
 def is_safe(url: str) -> bool:
@@ -48,11 +56,24 @@ def is_safe(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
 
 
+class _Asked(NamedTuple):
+    """One request. request: what else `requests` takes. address: the fingerprint of where it goes, of a page that may be known. known: the
+    fingerprint of what came from there before, where that need not be sent again."""
+
+    method: str
+    url: str
+    accept: Collection[int]
+    request: Mapping[str, Any]
+    address: bytes = b""
+    known: bytes = b""
+
+
 class Http:
-    """A session with one source.
+    """A session with one source. Threads may share it, each on connections of its own.
 
     base_url: relative addresses are taken from it, and nothing is followed away from it. auth: signs each request. renew: called
-    once when a 401 comes; True means that the sign-in is fresh and the request is worth repeating. Raises SignInRefused (401 or
+    once when a 401 comes; True means that the sign-in is fresh and the request is worth repeating. etags: whether the source is believed
+    that says that a page is what it was. Raises SignInRefused (401 or
     403), SourceUnavailable (after the retries) and BadAnswer (anything else that was not accepted).
     """
 
@@ -65,55 +86,93 @@ class Http:
         renew: Callable[[], bool] | None = None,
         ca_file: str | None = None,
         proxy: str | None = None,
+        etags: bool = True,
         policy: Patience | None = None,
     ) -> None:
         self.context = context
         self.base_url = base_url
         self.auth = auth
         self.renew = renew
+        self.etags = etags
         self.patience = policy or Patience()
         self._until = time.monotonic() + self.patience.whole
         self._looked = False
-        self._watch = Watch(context.stop)
-        self._session = requests.Session()
-        self._session.mount("https://", self._watch.adapter())
-        self._session.mount("http://", self._watch.adapter())
-        # Neither ~/.netrc nor proxy variables of the environment may change where credentials go (CVE-2024-47081).
-        self._session.trust_env = False
-        self._session.headers.update({"User-Agent": "syncd", "Accept": "application/json", "Accept-Encoding": "gzip"})
-        self._session.verify = ca_file or True
-        if proxy:
-            self._session.proxies = {"http": proxy, "https": proxy}
+        self._closed = False
+        self._own = threading.local()
+        self._lanes: list[Lane] = []
+        self._new_lane = partial(Lane, lambda: self._over, ca_file=ca_file, proxy=proxy)
 
     @property
     def host(self) -> str:
         return urlsplit(self.base_url).hostname or self.base_url
 
-    def get(self, url: str, params: Any = None, *, accept: Collection[int] = (200,)) -> Answer:
-        """GET a JSON document, with all the care. `params` as in requests."""
-        address = urljoin(self.base_url.rstrip("/") + "/", url)
+    def get(self, url: str, params: Any = None, *, accept: Collection[int] = (200,), resource: str | None = None) -> Answer:
+        """GET a JSON document, with all the care. `params` as in requests. resource: the list that it is a page of, where a page that is
+        known already need not be sent again: then the answer is a 304, with the fingerprint of the one that is known."""
+        asked = self._asked(url, params, accept, resource)
         try:
-            return self._patiently("GET", address, accept, params=params, auth=self.auth)
+            answer = self._patiently(asked)
         except SignInRefused as problem:
             if problem.status != 401 or self.renew is None or not self.renew():
                 raise
-        return self._patiently("GET", address, accept, params=params, auth=self.auth)
+            answer = self._patiently(asked)
+        self.heed(answer)
+        return answer
+
+    def try_once(self, url: str, params: Any, *, resource: str | None = None) -> Answer:
+        """GET like `get`, but without waiting for anything, then or after: what fails raises Passing, and is no reason to give up."""
+        if self.context.pace.wait(urlsplit(self.base_url).netloc):
+            raise Passing("is to be left alone for a while")
+        return self._once(self._asked(url, params, (200,), resource))
+
+    def heed(self, answer: Answer) -> None:
+        """Wait as long as an answer asks for. Raises Stopped."""
+        if answer.pause:
+            log.info("rate limit reached", host=self.host, seconds=round(answer.pause, 1))
+            self.context.wait(answer.pause)
 
     def post(self, url: str, *, data: Any, auth: AuthBase | tuple[str, str] | None = None, params: Any = None) -> Answer:
         """POST a form, for token requests; `url` is absolute and may be at another host than the source."""
-        return self._patiently("POST", url, (200, 201), data=data, auth=auth, params=params)
+        return self._patiently(_Asked("POST", url, (200, 201), {"data": data, "auth": auth, "params": params}))
 
     def close(self) -> None:
-        self._session.close()
+        self._closed = True
+        for lane in self._lanes:
+            lane.session.close()
 
-    def _patiently(self, method: str, url: str, accept: Collection[int], **request: Any) -> Answer:
+    @property
+    def _over(self) -> bool:
+        return self._closed or self.context.over
+
+    @property
+    def _lane(self) -> Lane:
+        """The calling thread's."""
+        lane: Lane | None = getattr(self._own, "lane", None)
+        if lane is None:
+            lane = self._own.lane = self._new_lane()
+            self._lanes.append(lane)
+        return lane
+
+    def _asked(self, url: str, params: Any, accept: Collection[int], resource: str | None) -> _Asked:
+        url = urljoin(self.base_url.rstrip("/") + "/", url)
+        request = {"params": params, "auth": self.auth}
+        if resource is None or not self.etags:
+            return _Asked("GET", url, accept, request)
+        address = fingerprint(f"{url}?{urlencode(params or {})}".encode())
+        tagged = self.context.known.tagged(resource, address)
+        if tagged is None:
+            return _Asked("GET", url, accept, request, address)
+        etag, known = tagged
+        return _Asked("GET", url, (*accept, 304), {**request, "headers": {"If-None-Match": etag}}, address, known)
+
+    def _patiently(self, asked: _Asked) -> Answer:
         tries = retrying(self.patience, self.context.wait, self._tell)
         try:
-            answer: Answer = tries(self._once, method, url, accept, **request)
+            answer: Answer = tries(self._in_turn, asked)
         except Passing as problem:
             waited = " and asked to wait" if problem.told else ""
             raise SourceUnavailable(
-                f"{self.context.source}: {urlsplit(url).hostname} {problem.reason}{waited}, "
+                f"{self.context.source}: {urlsplit(asked.url).hostname} {problem.reason}{waited}, "
                 f"{tries.statistics['attempt_number']} times in a row.",
                 advice="Nothing was applied; the next run tries again.",
                 status=problem.status,
@@ -121,7 +180,7 @@ class Http:
         return answer
 
     def _tell(self, problem: Passing, tries: int, seconds: float) -> None:
-        self.context.traffic.retries += 1
+        self.context.traffic.add(retries=1)
         log.warning(
             "retrying",
             host=self.host,
@@ -131,38 +190,43 @@ class Http:
             error=problem.reason,
         )
 
-    def _once(self, method: str, url: str, accept: Collection[int], **request: Any) -> Answer:
+    def _in_turn(self, asked: _Asked) -> Answer:
+        """One try, once the host wants to be asked."""
+        # What a host has asked another of us to wait holds here too; it may be asked for anew meanwhile.
+        while time.monotonic() < self._until and (seconds := self.context.pace.wait(urlsplit(asked.url).netloc)):
+            self.context.wait(seconds)
+        return self._once(asked)
+
+    def _once(self, asked: _Asked) -> Answer:
         if time.monotonic() > self._until:
             raise SourceUnavailable(
                 f"{self.context.source}: {self.host} took longer than {self.patience.whole / 3600:g} hours for one pull.",
                 advice="Nothing was applied; the next run tries again.",
             )
-        # What a host has asked another of us to wait holds here too; it may be asked for anew meanwhile.
-        while time.monotonic() < self._until and (seconds := self.context.pace.wait(urlsplit(url).netloc)):
-            self.context.wait(seconds)
+        watch = self._lane.watch
         try:
-            with self._watch.over(self.patience.deadline), self._send(method, url, **request) as response:
+            with watch.over(self.patience.deadline), self._send(asked) as response:
                 self._look_at_certificate(response)
                 body = self._body(response)
         except requests.exceptions.SSLError as problem:
             if (told := certificate.trouble(problem)) is None:
                 raise self._passing(problem) from None
-            raise BadAnswer(f"{self.context.source}: {urlsplit(url).hostname} {told[0]}.", advice=told[1]) from None
+            raise BadAnswer(f"{self.context.source}: {urlsplit(asked.url).hostname} {told[0]}.", advice=told[1]) from None
         except (requests.exceptions.RequestException, TimeoutError, HTTPError) as problem:
             raise self._passing(problem) from None
         except OSError:
             # requests looks for the file of authorities before it asks.
             raise BadAnswer(f"{self.context.source}: ca_file can not be read.", advice="Check its path and who may read it.") from None
-        if self._watch.expired or self.context.stop.is_set():
+        if watch.expired or self._over:
             # To http.client, a connection that was shut down in the middle of the headers is a short answer.
             raise self._passing(TimeoutError())
-        return self._judge(response, body, accept)
+        return self._judge(response, body, asked)
 
     def _passing(self, problem: Exception) -> Exception:
         """What broke, in words; all of it may pass but what requests refuses to ask at all."""
-        if self.context.stop.is_set():
+        if self._over:
             return Stopped(f"{self.context.source}: the run was asked to stop.")
-        if self._watch.expired:
+        if self._lane.watch.expired:
             return Passing(f"took longer than {self.patience.deadline:g} seconds for one answer")
         cause = problem.args[0] if problem.args else None
         match problem:
@@ -180,16 +244,17 @@ class Http:
                 return Passing("can not be reached or broke the connection")
         return BadAnswer(f"{self.context.source}: {self.host} can not be asked ({type(problem).__name__}).")
 
-    def _send(self, method: str, url: str, **request: Any) -> requests.Response:
+    def _send(self, asked: _Asked) -> requests.Response:
+        url, request = asked.url, dict(asked.request)
         for _ in range(MOST_REDIRECTS + 1):
             if not is_safe(url):
                 raise BadAnswer(
                     f"{self.context.source}: {urlsplit(url).hostname} is not asked over plain http.",
                     advice="Use https.",
                 )
-            self.context.traffic.requests += 1
-            response = self._session.request(
-                method,
+            self.context.traffic.add(requests=1)
+            response = self._lane.session.request(
+                asked.method,
                 url,
                 stream=True,
                 allow_redirects=False,
@@ -197,7 +262,7 @@ class Http:
                 **request,
             )
             target = response.headers.get("Location")
-            if method != "GET" or response.status_code not in (301, 302, 303, 307, 308) or not target:
+            if asked.method != "GET" or response.status_code not in (301, 302, 303, 307, 308) or not target:
                 return response
             response.close()
             url = next_link(self.context.source, url, url, target, what="a redirect")
@@ -226,11 +291,11 @@ class Http:
                     advice="Lower page_size, if a page can be that large.",
                 )
             chunks.append(chunk)
-        self.context.traffic.bytes += size
+        self.context.traffic.add(bytes=size)
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _judge(self, response: requests.Response, body: bytes, accept: Collection[int]) -> Answer:
-        status, source = response.status_code, self.context.source
+    def _judge(self, response: requests.Response, body: bytes, asked: _Asked) -> Answer:
+        status, source, accept = response.status_code, self.context.source, asked.accept
         if status in WORTH_RETRYING and status not in accept:
             told = limits.asked_to_wait(response.headers)
             if told is not None and told > self.patience.most_asked:
@@ -254,16 +319,17 @@ class Http:
                 advice=f"Check the url and version of the source.{_clocks(response.headers) if status == 400 else ''}",
                 status=status,
             )
-        if limits.used_up(response.headers):
-            wait = limits.asked_to_wait(response.headers)
-            if wait is not None and wait <= self.patience.most_asked:
-                log.info("rate limit reached", host=self.host, seconds=round(wait, 1))
-                self.context.pace.told(urlsplit(response.url).netloc, wait)
-                self.context.wait(wait)
-        digest = fingerprint(body)
+        pause = (limits.asked_to_wait(response.headers) or 0.0) if limits.used_up(response.headers) else 0.0
+        if pause > self.patience.most_asked:
+            pause = 0.0
+        if pause:
+            self.context.pace.told(urlsplit(response.url).netloc, pause)
+        digest = asked.known if status == 304 else fingerprint(body)
         if status == 200 and not self.context.known.came(digest):
             body = self._json(body)
-        return Answer(status, response.headers, body, response.url, digest)
+        etag = response.headers.get("ETag") or ""
+        tag = Tag(asked.address, etag) if asked.address and status == 200 and 0 < len(etag) <= LONGEST_ETAG else None
+        return Answer(status, response.headers, body, response.url, digest, tag, pause)
 
     def _json(self, body: bytes) -> bytes:
         body = body.removeprefix(b"\xef\xbb\xbf")

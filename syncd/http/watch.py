@@ -7,7 +7,7 @@ the request shuts the connection down when its time is over; to the request that
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from weakref import WeakSet
@@ -15,15 +15,16 @@ from weakref import WeakSet
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 
-EVERY = 0.25  # seconds between looks at the clock
+from syncd.contract.connector import EVERY
 
 
 class Watch:
-    """Watches one request at a time. `expired` says whether the latest one was ended for taking too long."""
+    """Watches one request at a time. over: whether nothing is to be asked any more. `expired` says whether the latest request was ended for
+    taking too long."""
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, over: Callable[[], bool]) -> None:
         self.expired = False
-        self._stop = stop
+        self._over = over
         self._connections: WeakSet[Any] = WeakSet()
 
     def adapter(self) -> HTTPAdapter:
@@ -32,7 +33,7 @@ class Watch:
 
     @contextmanager
     def over(self, seconds: float) -> Iterator[None]:
-        """A request of at most so many seconds, ended early when the run is to stop."""
+        """A request of at most so many seconds, ended early when nothing is to be asked any more."""
         self.expired = False
         done = threading.Event()
         thread = threading.Thread(target=self._look, args=(time.monotonic() + seconds, done), name="watch", daemon=True)
@@ -45,7 +46,7 @@ class Watch:
     def _look(self, until: float, done: threading.Event) -> None:
         while not done.wait(EVERY):
             self.expired = time.monotonic() > until
-            if self.expired or self._stop.is_set():
+            if self.expired or self._over():
                 for connection in list(self._connections):
                     with suppress(OSError, AttributeError):
                         connection.sock.shutdown(socket.SHUT_RDWR)

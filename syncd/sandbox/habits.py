@@ -24,9 +24,10 @@ class Habits(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     """How the pretend providers behave.
 
     OneRoster: `cap` clamps limit silently. `total_count` and `link`: whether those headers are sent.
-    `repeat`: each page begins with the last record of the one before. `gone_word`: status of a removed
-    record. `tombstones` false: removed records just vanish. `filter`: honour, ignore or refuse (400) any
-    filter. `filter_hours`: it reads a filter's time as of a zone so many hours east of UTC.
+    `etags`: whether pages have one, and 304 is answered. `repeat`: each page begins with the last record of
+    the one before. `gone_word`: status of a removed record. `tombstones` false: removed records just vanish.
+    `filter`: honour, ignore or refuse (400) any filter. `filter_hours`: it reads a filter's time as of a
+    zone so many hours east of UTC.
     `booleans`: "true", true, 1 or "TRUE". `missing`: how no value is spelt (null, absent or empty;
     mixed is by record). `hrefs`, `single_values` (one value where a list of one belongs), `enums`, `dates`
     and `timestamps`: the spelling of those. `short_grades`: 5 for 05.
@@ -37,6 +38,7 @@ class Habits(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     cap: int | None = None
     total_count: bool = True
     link: bool = True
+    etags: bool = False
     repeat: bool = False
     gone_word: Literal["tobedeleted", "inactive"] = "tobedeleted"
     tombstones: bool = True

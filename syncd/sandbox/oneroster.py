@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
+from zlib import crc32
 
 import msgspec
 from starlette.requests import Request
@@ -301,7 +302,8 @@ class OneRoster:
         start = offset - offset // limit if self.habits.repeat else offset
         table, base = self.district.table(kind), self._base(request)
         body = {wrapper: [self._document(resource, table[name], base, fields) for name in ids[start : start + limit]]}
-        return _json(body, headers=self._headers(request, asked, limit, offset, len(ids)))
+        answer = _json(body, headers=self._headers(request, asked, limit, offset, len(ids)))
+        return _marked(request, answer) if self.habits.etags else answer
 
     def _select(self, resource: str, only: list[str] | None, keep: Keep | None, asked: dict[str, str]) -> list[str]:
         kind = RESOURCES[resource][0]
@@ -497,6 +499,14 @@ def _instant(value: str, hours_east: int) -> str:
         raise _Refusal(400, "invalid_filter_field", "dateLastModified is compared with a UTC time")
     moved = datetime.fromisoformat(match.group(1)) - timedelta(hours=hours_east)
     return f"{moved.isoformat()}.{(match.group(2) or '0')[:3].ljust(3, '0')}Z"
+
+
+def _marked(request: Request, answer: Response) -> Response:
+    """The answer with an ETag, or word that it is what it was (RFC 9110, section 13.1.2)."""
+    answer.headers["ETag"] = etag = f'"{crc32(answer.body):08x}"'
+    if request.headers.get("if-none-match") != etag:
+        return answer
+    return Response(status_code=304, headers={"ETag": etag})
 
 
 def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -5,11 +5,13 @@ The rule that all of it rests on: what a document on these pages states, unless 
 """
 
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, delete, func, insert, literal, select, update
 
+from syncd.store.engine import Store
 from syncd.store.tables import pages, sources, unsettled
 
 # More unsettled documents than this, and reading everything again is simpler, and bounded in memory.
@@ -28,7 +30,7 @@ class Worth(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One page, without what stands on it."""
+    """One page, without what stands on it. address: the fingerprint of where it was asked for, if its provider gave it an ETag."""
 
     resource: str
     number: int
@@ -36,6 +38,8 @@ class Stored:
     count: int
     first: str | None
     last: str | None
+    address: bytes | None
+    etag: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +61,37 @@ def before(connection: Connection, source: str, reader: str) -> Before | None:
     if worth.reader != reader:
         return None
     found: dict[str, list[Stored]] = {resource: [] for resource in worth.resources}
-    columns = (pages.c.resource, pages.c.number, pages.c.digest, pages.c.count, pages.c.first, pages.c.last)
+    columns = (pages.c.resource, pages.c.number, pages.c.digest, pages.c.count, pages.c.first, pages.c.last, pages.c.address, pages.c.etag)
     for page in connection.execute(select(*columns).where(pages.c.source == source).order_by(pages.c.resource, pages.c.number)):
-        found[page.resource].append(Stored(*page))
+        address = None if page.address is None else bytes(page.address)
+        found[page.resource].append(Stored(*page[:6], address, page.etag))
     open_still: dict[str, set[str]] = {}
     for resource, document in connection.execute(select(unsettled.c.resource, unsettled.c.document_id).where(unsettled.c.source == source)):
         open_still.setdefault(resource, set()).add(document)
     return Before(worth, row.cursor, found, {resource: frozenset(ids) for resource, ids in open_still.items()})
 
 
-def content(connection: Connection, source: str, resource: str, number: int) -> tuple[bytes, list[str]]:
-    """(fingerprints, ids) of one page's documents."""
-    where = (pages.c.source == source, pages.c.resource == resource, pages.c.number == number)
-    row = connection.execute(select(pages.c.fingerprints, pages.c.ids).where(*where)).one()
-    return bytes(row.fingerprints), msgspec.msgpack.decode(row.ids, type=list[str])
+class Contents:
+    """Reads what stands on the known pages of a source, over one connection that it opens when first asked. Threads may share it."""
+
+    def __init__(self, store: Store, source: str) -> None:
+        self._store, self._source = store, source
+        self._connection: Connection | None = None
+        self._turn = Lock()
+
+    def __call__(self, resource: str, number: int) -> tuple[bytes, list[str]]:
+        """(fingerprints, ids) of one page's documents. Raises StoreError."""
+        where = (pages.c.source == self._source, pages.c.resource == resource, pages.c.number == number)
+        with self._turn, self._store.told():
+            if self._connection is None:
+                self._connection = self._store.session()
+            with self._connection.begin():
+                row = self._connection.execute(select(pages.c.fingerprints, pages.c.ids).where(*where)).one()
+        return bytes(row.fingerprints), msgspec.msgpack.decode(row.ids, type=list[str])
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
 
 
 def forget(connection: Connection, source: str) -> None:

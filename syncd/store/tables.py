@@ -99,6 +99,8 @@ pages = Table(
     Column("last", Text),
     Column("fingerprints", LargeBinary, nullable=False),
     Column("ids", LargeBinary, nullable=False),
+    Column("address", LargeBinary),
+    Column("etag", Text),
 )
 
 # Documents whose bytes say nothing about what the roster holds: what they state was not applied (held, waiting, unreadable), came in a pull

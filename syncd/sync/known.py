@@ -2,31 +2,31 @@
 
 The pages of the last full pull are gone through alongside those of this one, a stretch at a time, so that a record that comes or goes, and
 shifts all that follow it by one place, hides nothing; and memory does not grow with the district. A document that is not met near its old
-place is read again, which is slower and nothing else.
+place is read again, which is slower and nothing else. (A mark of one byte for each record is all that is kept of a whole list.)
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import compress
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, compress
 from operator import not_
 
 from syncd.contract.connector import Resource
 from syncd.contract.known import Known, Same
 from syncd.store.pages import Before, Stored
 
-# Documents within whose reach a document is recognised, and pages at least.
+# Documents within whose reach one is recognised, and pages at least.
 REACH = 100_000
 LEAST_PAGES = 4
 SIZE = 16
-# A place among the documents: the page and, in the lower bits, the place on it.
-PLACE = 24
-INDEX = (1 << PLACE) - 1
 
 Content = Callable[[str, int], tuple[bytes, list[str]]]
+# Of some pages, the place of each settled document by its fingerprint, counted through the whole resource.
+Places = dict[bytes, int]
 
 
-def split(fingerprints: bytes) -> list[bytes]:
+def split(fingerprints: bytes) -> tuple[bytes, ...]:
     """The fingerprints of a page's documents."""
-    return [fingerprints[start : start + SIZE] for start in range(0, len(fingerprints), SIZE)]
+    return struct.unpack(f"{SIZE}s" * (len(fingerprints) // SIZE), fingerprints)
 
 
 class KnownResource:
@@ -37,12 +37,16 @@ class KnownResource:
         self.unsettled = unsettled
         self._read = content
         self._by_digest = {page.digest: page for page in pages}
-        # Of each page: True when it came again whole, else a mark for each document.
-        self._came: dict[int, bytearray | bool] = {}
-        # {fingerprint: page << PLACE | place on the page}, of the pages within reach.
-        self._within: dict[bytes, int] = {}
-        self._loaded: dict[int, list[bytes]] = {}
-        self._ahead = self._here = 0
+        self._by_address = {page.address: page for page in pages if page.address is not None}
+        # The place at which each page begins, and a mark for each place whose document came again.
+        self._starts = list(accumulate((page.count for page in pages), initial=0))
+        self._came = bytearray(self._starts[-1])
+        # The places within reach: those of the pages loaded last, and of those before. _ahead: the next page to load.
+        self._near: Places = {}
+        self._behind: Places = {}
+        self._ahead = self._loaded = 0
+        # The place of the first document that was recognised last.
+        self._here = 0
 
     def page(self, digest: bytes) -> Same | None:
         """The page that this is, if nothing of it is unsettled."""
@@ -57,69 +61,88 @@ class KnownResource:
             return None
         return Same(found.number, found.count, found.first, found.last, ids)
 
+    def tagged(self, address: bytes) -> tuple[str, bytes] | None:
+        """(ETag, digest) of the page that was asked for there, if `page` would know it again."""
+        found = self._by_address.get(address)
+        if found is None or found.etag is None or self.page(found.digest) is None:
+            return None
+        return found.etag, found.digest
+
     def content(self, number: int) -> tuple[bytes, list[str]]:
         """(fingerprints, ids) of a page's documents."""
         return self._read(self.pages[number].resource, number)
 
     def came_whole(self, number: int) -> None:
-        self._came[number] = True
-        self._here = number
+        start, end = self._starts[number : number + 2]
+        self._came[start:end] = b"\1" * (end - start)
+        self._here = start
 
-    def recognise(self, fingerprints: list[bytes]) -> list[bool]:
+    def recognise(self, fingerprints: Sequence[bytes]) -> list[bool]:
         """Which of a page's documents came before just so and are settled; they count as having come again."""
-        found = [self._within.get(one) for one in fingerprints]
+        if self._starts[self._ahead] - self._here < 2 * len(fingerprints):
+            # What stands beside the page that came last will most likely be asked for.
+            self._load()
+        found = list(map(self._near.get, fingerprints))
+        self._look(found, fingerprints, self._behind)
         while None in found and self._load():
-            found = [self._within.get(one) if place is None else place for place, one in zip(found, fingerprints, strict=True)]
+            self._look(found, fingerprints, self._near)
         met = [place for place in found if place is not None]
         for place in met:
-            marks = self._came[place >> PLACE]
-            if not isinstance(marks, bool):
-                marks[place & INDEX] = 1
+            self._came[place] = 1
         if met:
-            self._here = min(met) >> PLACE
+            self._here = min(met)
         return [place is not None for place in found]
+
+    @staticmethod
+    def _look(found: list[int | None], fingerprints: Sequence[bytes], places: Places) -> None:
+        """Look for those that were not found yet."""
+        for index in [index for index, place in enumerate(found) if place is None] if None in found else ():
+            found[index] = places.get(fingerprints[index])
 
     def _load(self) -> bool:
         """Bring the next page within reach; False when there is none, or no room for it."""
-        while self._ahead < len(self.pages) and self._came.get(self.pages[self._ahead].number) is True:
+        while self._ahead < len(self.pages) and self._whole(self._ahead):
             self._ahead += 1
         if self._ahead >= len(self.pages) or not self._make_room():
             return False
-        page = self.pages[self._ahead]
-        self._ahead += 1
-        fingerprints, ids = self.content(page.number)
-        self._came[page.number] = bytearray(page.count)
-        marks = self._loaded[page.number] = split(fingerprints)
-        self._within.update(zip(marks, range(page.number << PLACE, (page.number << PLACE) + page.count), strict=True))
+        number, start = self._ahead, self._starts[self._ahead]
+        fingerprints, ids = self.content(number)
+        places = zip(split(fingerprints), range(start, start + len(ids)), strict=True)
         if self.unsettled:
-            for index in (index for index, one in enumerate(ids) if one in self.unsettled):
-                self._within.pop(fingerprints[index * SIZE : (index + 1) * SIZE], None)
+            self._near.update((mark, place) for (mark, place), one in zip(places, ids, strict=True) if one not in self.unsettled)
+        else:
+            self._near.update(places)
+        self._ahead += 1
+        self._loaded += 1
         return True
 
     def _make_room(self) -> bool:
-        """Let go of the pages that lie behind, if there is no room for another one."""
-        if len(self._within) < REACH or len(self._loaded) < LEAST_PAGES:
+        """Let go of what lies behind, if there is no room for another page."""
+        if len(self._near) < REACH // 2 or self._loaded < LEAST_PAGES // 2:
             return True
-        for number in [number for number in self._loaded if number < self._here]:
-            for one in self._loaded.pop(number):
-                self._within.pop(one, None)
-        return len(self._within) < REACH or len(self._loaded) < LEAST_PAGES
+        if self._behind and max(self._behind.values()) >= self._here:
+            return False
+        self._behind, self._near, self._loaded = self._near, {}, 0
+        return True
+
+    def _whole(self, number: int) -> bool:
+        """Whether all of a page came again."""
+        return 0 not in self._came[self._starts[number] : self._starts[number + 1]]
 
     def ids(self) -> Iterator[tuple[int, list[str], list[str]]]:
         """Page by page: its number, the ids that came again, and those that did not."""
         for page in self.pages:
-            marks = self._came.get(page.number, False)
             ids = self.content(page.number)[1]
-            if isinstance(marks, bool):
-                yield (page.number, ids, []) if marks else (page.number, [], ids)
+            if self._whole(page.number):
+                yield page.number, ids, []
             else:
+                marks = self._came[self._starts[page.number] : self._starts[page.number + 1]]
                 yield page.number, list(compress(ids, marks)), list(compress(ids, map(not_, marks)))
 
     @property
     def whole(self) -> bool:
         """Whether all of it came again."""
-        came = (self._came.get(page.number, False) for page in self.pages)
-        return all(marks if isinstance(marks, bool) else all(marks) for marks in came)
+        return 0 not in self._came
 
 
 class KnownPages(Known):
@@ -137,6 +160,10 @@ class KnownPages(Known):
     def page(self, resource: str, digest: bytes) -> Same | None:
         found = self.resources.get(resource)
         return found.page(digest) if found is not None else None
+
+    def tagged(self, resource: str, address: bytes) -> tuple[str, bytes] | None:
+        found = self.resources.get(resource)
+        return found.tagged(address) if found is not None else None
 
     def came(self, digest: bytes) -> bool:
         return digest in self._digests

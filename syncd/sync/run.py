@@ -186,6 +186,11 @@ class _Work:
     def __init__(self, store: Store, order: Order, context: Context, report: RunReport, journal: Journal) -> None:
         self.store, self.order, self.context, self.report, self.journal = store, order, context, report, journal
         self.connection = store.session()
+        self.contents = pages.Contents(store, order.source)
+
+    def close(self) -> None:
+        self.contents.close()
+        self.connection.close()
 
     def tell(self, step: Step) -> None:
         """Say where the run stands. Raises Stopped when it is to stop."""
@@ -224,7 +229,7 @@ def _steps(store: Store, order: Order, context: Context, report: RunReport, epoc
                 _apply, work, epoch, pulled, report.finished_at
             )
     finally:
-        connection.close()
+        work.close()
     if _grew(report):
         store.take_stock()
     _link(store, order, report, epoch)
@@ -317,7 +322,7 @@ def _fetch(work: _Work, connector: Connector) -> Staged:
             cursor = runs.cursor(reader, order.source)
         if cursor is not None:
             try:
-                return stage(connector, connection, work.tell_page, cursor)
+                return stage(connector, work.context, connection, work.tell_page, cursor)
             except FullPullNeeded as problem:
                 (log.info if problem.known else log.warning)("pulling everything", error=str(problem))
                 staging.empty(connection)
@@ -325,27 +330,21 @@ def _fetch(work: _Work, connector: Connector) -> Staged:
     known = None if order.anew else _known(work, connector.resources())
     if known is not None:
         work.context.known = known
-    return stage(connector, connection, work.tell_page, known=known)
+    return stage(connector, work.context, connection, work.tell_page, known=known)
 
 
 def _begin_anew(work: _Work, connector: Connector) -> Staged:
     """Pull everything and read all of it."""
     staging.empty(work.connection)
     work.context.known = Known()
-    return stage(connector, work.connection, work.tell_page)
+    return stage(connector, work.context, work.connection, work.tell_page)
 
 
 def _known(work: _Work, resources: tuple[Resource, ...]) -> KnownPages | None:
     """What is known of the source before a full pull."""
-    source = work.order.source
     with work.store.read() as reader:
-        before = pages.before(reader, source, work.order.reader)
-
-    def content(resource: str, number: int) -> tuple[bytes, list[str]]:
-        with work.store.read() as reader:
-            return pages.content(reader, source, resource, number)
-
-    return None if before is None else KnownPages(before, resources, content)
+        before = pages.before(reader, work.order.source, work.order.reader)
+    return None if before is None else KnownPages(before, resources, work.contents)
 
 
 def _guard(work: _Work, plan: Plan) -> None:

@@ -82,6 +82,8 @@ staged_pages = Table(
     Column("last", Text),
     Column("fingerprints", LargeBinary, nullable=False),
     Column("ids", LargeBinary, nullable=False),
+    Column("address", LargeBinary),
+    Column("etag", Text),
     prefixes=["TEMPORARY"],
 )
 

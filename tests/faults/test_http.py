@@ -11,7 +11,6 @@ from connectors.clever import CleverConnector
 from connectors.clever.settings import CleverSettings
 from syncd.report import Mode
 from syncd.secret import Secret
-from syncd.sync.run import Step
 from tests.faults.ordeal import CLEVER, ONEROSTER, SIGNED, asked, fails, impatient, loses_nobody, recovers, synced
 from tests.journeys.synced import Synced
 
@@ -131,17 +130,14 @@ def test_a_token_that_ends_in_the_middle_of_a_run_is_renewed_once(way: str, tmp_
     with synced(ONEROSTER if way == "oneroster" else CLEVER, tmp_path, monkeypatch) as source:
         if way == "clever":
             by_client(source)
-        renewed = 0
 
-        def end(step: Step) -> None:
-            nonlocal renewed
-            if step.resource == "courses" and not renewed:
-                renewed += 1
-                source.sandbox.revoke_tokens()
-                source.sandbox.change_token("another-token")
+        def end() -> None:
+            source.sandbox.revoke_tokens()
+            source.sandbox.change_token("another-token")
 
+        source.when("courses", end)
         before = asked(source.sandbox, "/oauth/")
-        assert source.sync(on_step=end).state == "applied"
+        assert source.sync().state == "applied"
         assert source.differences() == []
         assert asked(source.sandbox, "/oauth/") == before + 2
 
@@ -171,13 +167,13 @@ def test_a_token_that_can_not_be_renewed_is_not_taken_for_a_list_that_is_not_sha
         if way == "clever":
             by_client(source)
 
-        def end(step: Step) -> None:
-            if step.resource == "courses":
-                source.sandbox.revoke_tokens()
-                source.sandbox.change_token("another-token")
-                source.sandbox.fault("status", path="/oauth/", status=404)
+        def end() -> None:
+            source.sandbox.revoke_tokens()
+            source.sandbox.change_token("another-token")
+            source.sandbox.fault("status", path="/oauth/", status=404)
 
-        fails(source, "answered 404 to /oauth/token", on_step=end)
+        source.when("courses", end)
+        fails(source, "answered 404 to /oauth/token")
         recovers(source)
 
 

@@ -1,7 +1,7 @@
 """A sandbox, a store and a source between them: what the journeys have in common."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from connectors.clever.settings import CleverSettings
 from connectors.oneroster import OneRosterConnector
 from connectors.oneroster.settings import OneRosterSettings
 from syncd.contract.connector import Connector, Context
+from syncd.contract.document import Page
 from syncd.report import RunReport, Trigger
 from syncd.roster.kinds import PLURALS, SINGULAR
 from syncd.sandbox import Sandbox
@@ -60,6 +61,32 @@ class Synced:
 
     def reject(self, number: int) -> None:
         drop(self.store, self.name, number)
+
+    def when(self, resource: str, happens: Callable[[], object], documents: int = 1) -> None:
+        """In the next pulls, let something happen at the source once: when so many documents of a list have come, and no later page."""
+        connect = self.connect
+        done: list[bool] = []
+
+        def interrupted(context: Context) -> Connector:
+            connector = connect(context)
+            if isinstance(connector.settings, OneRosterSettings):
+                connector.settings = connector.settings.model_copy(update={"requests_at_once": 1})
+            pull = connector.pull
+
+            def pages() -> Iterator[Any]:
+                came = 0
+                for item in pull():
+                    if isinstance(item, Page) and item.resource == resource:
+                        came += item.count
+                        if came >= documents and not done:
+                            done.append(True)
+                            happens()
+                    yield item
+
+            connector.pull = pages  # type: ignore[method-assign]
+            return connector
+
+        self.connect = interrupted
 
     def everything(self) -> dict[str, list[dict[str, Any]]]:
         """All that the roster holds."""

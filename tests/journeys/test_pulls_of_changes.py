@@ -1,7 +1,6 @@
 """Pulls of what changed: cheap, idempotent, and nothing is missed by them that a full pull would not bring within a day."""
 
 import io
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from syncd.sandbox import District, Sandbox, running
 from syncd.settings.guard import GuardSettings
 from syncd.store import roster, runs
 from syncd.store.tables import ROSTER, changes, sources, user_parts, waiting
-from syncd.sync.run import Step
 from tests.journeys.synced import Synced
 
 CLEVER, ONE, TWO = "clever-3.1", "oneroster-1.1-oauth2", "oneroster-1.2-oauth2"
@@ -51,18 +49,6 @@ def changed(report: RunReport) -> tuple[int, int, int, int]:
 def asked(sandbox: Sandbox, since: int, *, tokens: bool = False) -> list[str]:
     """The requests that came after the first `since`, without those for tokens."""
     return [f"{seen.path}?{seen.query}" for seen in sandbox.requests()[since:] if tokens or not seen.path.startswith("/oauth")]
-
-
-def between_pages(resource: str, happen: Callable[[], object], documents: int = 1) -> Callable[[Step], None]:
-    """Let something happen once, as soon as that many documents of a resource have come."""
-    done: list[bool] = []
-
-    def step(step: Step) -> None:
-        if step.resource == resource and step.documents >= documents and not done:
-            done.append(True)
-            happen()
-
-    return step
 
 
 @pytest.mark.parametrize("dialect", [CLEVER, ONE, TWO])
@@ -167,7 +153,8 @@ def test_the_place_in_the_events_is_taken_before_the_full_pull(tmp_path: Path, m
         sandbox.day(1)
         so_far = len(sandbox.requests())
         newest = sandbox.district.events[-1].id
-        source.sync(on_step=between_pages("users", lambda: sandbox.day(1)))
+        source.when("users", lambda: sandbox.day(1))
+        source.sync()
         assert asked(sandbox, so_far)[0].startswith("/v3.1/events")
         assert kept_cursor(source)[""]["newest"] == newest
         assert poll(source).mode == "incremental"
@@ -183,7 +170,8 @@ def test_what_happens_while_a_full_pull_goes_on_comes_with_the_next_poll(
         sandbox.day(1)
         # The days that break into the pull are of today, as they would be.
         sandbox.district.clock = int(datetime.now(UTC).timestamp() * 1000)
-        report = source.sync(on_step=between_pages(resource, lambda: sandbox.day(3), documents=20))
+        source.when(resource, lambda: sandbox.day(3), documents=20)
+        report = source.sync()
         assert report.state == "applied"
         assert source.differences() != [], "the day did not break into the pull"
         assert poll(source).state == "applied"
