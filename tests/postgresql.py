@@ -8,10 +8,11 @@ import importlib.util
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,9 +46,30 @@ def required() -> Path:
 class Server:
     """A running server. `fresh()` gives the URL of a new, empty database."""
 
-    def __init__(self, socket: Path) -> None:
-        self._socket = socket
+    def __init__(self, socket: Path, start: "Callable[[], subprocess.Popen[bytes]]") -> None:
+        self._socket, self._start = socket, start
         self._numbers = itertools.count(1)
+        self._process = self._until_ready()
+
+    def _until_ready(self) -> "subprocess.Popen[bytes]":
+        process = self._start()
+        for _ in range(300):
+            assert process.poll() is None, "the test's PostgreSQL ended by itself"
+            try:
+                self.connect().close()
+                return process
+            except psycopg.OperationalError:
+                time.sleep(0.1)
+        raise AssertionError("the test's PostgreSQL did not start")
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        """SIGINT ends connections first, as its service does; SIGQUIT everything at once, so that it has to recover at the next start."""
+        self._process.send_signal(how)
+        self._process.wait(30)
+
+    def restart(self, how: int) -> None:
+        self.stop(how)
+        self._process = self._until_ready()
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://postgres@/{database}?host={self._socket}"
@@ -78,22 +100,10 @@ def running(bin: Path, **settings: str) -> Iterator[Server]:
     subprocess.run(initdb, check=True, cwd=folder, **quiet, **user)
     options = {"listen_addresses": "", "unix_socket_directories": str(folder), "fsync": "off", "max_connections": "60"} | settings
     arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-    server = subprocess.Popen([str(bin / "postgres"), "-D", str(data), *arguments], cwd=folder, **quiet, **user)
+    command = [str(bin / "postgres"), "-D", str(data), *arguments]
+    server = Server(folder, lambda: subprocess.Popen(command, cwd=folder, **quiet, **user))
     try:
-        _until_ready(server, folder)
-        yield Server(folder)
+        yield server
     finally:
-        server.terminate()
-        server.wait(30)
+        server.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _until_ready(server: "subprocess.Popen[bytes]", folder: Path) -> None:
-    for _ in range(300):
-        assert server.poll() is None, "the test's PostgreSQL ended by itself"
-        try:
-            psycopg.connect(host=str(folder), user="postgres", dbname="postgres").close()
-            return
-        except psycopg.OperationalError:
-            time.sleep(0.1)
-    raise AssertionError("the test's PostgreSQL did not start")

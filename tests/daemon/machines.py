@@ -21,6 +21,7 @@ from syncd.store import open_store, roster, runs
 from syncd.store.postgresql import PostgresStore
 from tests import stores
 from tests.commands import Ended, syncd
+from tests.postgresql import Server
 
 SOURCE = """
 [sources.{name}]
@@ -52,6 +53,11 @@ class Process:
         return self._log.read_text()
 
     @property
+    def stands_still(self) -> bool:
+        """Whether it was stopped by SIGSTOP."""
+        return os.waitid(os.P_PID, self.popen.pid, os.WSTOPPED | os.WNOWAIT | os.WNOHANG) is not None
+
+    @property
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.log.splitlines() if line.startswith("{")]
 
@@ -74,9 +80,9 @@ class Process:
 class Machines:
     """A configuration that all of them have, and its store."""
 
-    def __init__(self, folder: Path, sandbox: Sandbox) -> None:
+    def __init__(self, folder: Path, sandbox: Sandbox, server: Server) -> None:
         self.folder, self.sandbox = folder, sandbox
-        self.url = stores.server().fresh()
+        self.url = server.fresh()
         self.config = folder / "syncd.toml"
         self.store = open_store(self.url)
         assert isinstance(self.store, PostgresStore)
@@ -90,12 +96,13 @@ class Machines:
         config.write_text(head + "".join(sources))
         return config
 
-    def start(self, command: str, *, config: Path | None = None, ready: bool = True) -> Process:
-        """A daemon, once it has started."""
+    def start(self, *command: str, config: Path | None = None, ready: bool = True, altered: str | None = None) -> Process:
+        """A daemon, once it has started; or, if not `ready`, any command, at once. altered: see `tests/faults/altered.py`."""
         self._count += 1
-        path = self.folder / f"{command}-{self._count}.log"
+        path = self.folder / f"{command[0]}-{self._count}.log"
+        module = ["syncd"] if altered is None else ["tests.faults.altered", altered]
         with path.open("ab") as log:
-            arguments = [sys.executable, "-m", "syncd", "--config", str(config or self.config), command]
+            arguments = [sys.executable, "-m", *module, "--config", str(config or self.config), *command]
             popen = subprocess.Popen(arguments, stdout=log, stderr=log)
         self._until_the_end.callback(_end, popen)
         process = Process(popen, path)
@@ -164,8 +171,9 @@ def _end(popen: "subprocess.Popen[bytes]") -> None:
 
 
 @contextmanager
-def machines(folder: Path, sandbox: Sandbox) -> Iterator[Machines]:
-    made = Machines(folder, sandbox)
+def machines(folder: Path, sandbox: Sandbox, server: Server | None = None) -> Iterator[Machines]:
+    """server: where the store is; else on the one that all tests share."""
+    made = Machines(folder, sandbox, server or stores.server())
     try:
         yield made
     finally:

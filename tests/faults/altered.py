@@ -48,10 +48,21 @@ def dead_scheduler() -> None:
 
 def stopped_at_apply() -> None:
     """SIGTERM comes in the middle of the transaction that applies."""
+    _at_apply(signal.SIGTERM)
+
+
+def frozen_at_apply() -> None:
+    """The process stands still in the middle of the transaction that applies, until SIGCONT."""
+    _at_apply(signal.SIGSTOP)
+
+
+def _at_apply(number: int) -> None:
+    """The first time only: an apply that others were in the way of is done again."""
+    first = iter([True])
 
     def at(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if statement.startswith("INSERT INTO changes"):
-            os.kill(os.getpid(), signal.SIGTERM)
+        if statement.startswith("INSERT INTO changes") and next(first, False):
+            os.kill(os.getpid(), number)
 
     event.listen(Engine, "before_cursor_execute", at)
 
@@ -61,7 +72,7 @@ def full_disk() -> None:
     event.listen(Engine, "connect", lambda connection, _record: connection.execute("PRAGMA max_page_count = 1"))
 
 
-ALTERATIONS: tuple[Callable[[], None], ...] = (poison, deaf, dead_scheduler, stopped_at_apply, full_disk)
+ALTERATIONS: tuple[Callable[[], None], ...] = (poison, deaf, dead_scheduler, stopped_at_apply, frozen_at_apply, full_disk)
 
 if __name__ == "__main__":
     {change.__name__: change for change in ALTERATIONS}[sys.argv.pop(1)]()

@@ -7,7 +7,8 @@ stdout is a JSON object: the points, how many left the store as before and as af
 
 Points are the statements and commits that SQLAlchemy sends; with `--fine` also each statement inside SQLite (of an insert of many rows,
 each row) and each ten thousandth step within one. `--every 4` takes each point of the transaction that applies, and one of four of those
-before it, which touch temporary tables only. `--minutes` then goes on with kills from outside, at random times.
+before it, which touch temporary tables only; `--applying 2` takes one of two of the transaction, too. `--minutes` then goes on with kills
+from outside, at random times.
 
 What the next run does depends on the store alone, so that it is done once for each different store that is left behind.
 """
@@ -227,19 +228,19 @@ def in_a_process(arrange: Callable[[int], None], work: Callable[[], None]) -> tu
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), told
 
 
-def points(bench: Bench, *, fine: bool, every: int) -> Iterator[int]:
-    """The points to kill at: one of `every` up to the transaction that applies, then each, for ever."""
+def points(bench: Bench, *, fine: bool, every: int, applying: int) -> Iterator[int]:
+    """The points to kill at: one of `every` up to the transaction that applies, then one of `applying`, for ever."""
     bench.restore()
     _, told = in_a_process(lambda told: watch(lambda line: os.write(told, f"{line}\n".encode()) and None, fine=fine), bench.attempt)
     # The apply begins with the look at the epoch.
     applies = next(number for number, line in enumerate(told.splitlines(), 1) if line.startswith("SELECT sources.epoch"))
     yield from range(1, applies, every)
-    yield from count(applies)
+    yield from count(applies, applying)
 
 
-def every_point(bench: Bench, tally: Tally, *, fine: bool, every: int) -> None:
+def every_point(bench: Bench, tally: Tally, *, fine: bool, every: int, applying: int) -> None:
     """Kill at one point after the other, until the run ends whole."""
-    for point in points(bench, fine=fine, every=every):
+    for point in points(bench, fine=fine, every=every, applying=applying):
         bench.restore()
         ended, where = in_a_process(partial(kill_at, point, fine=fine), bench.attempt)
         if ended not in (0, -signal.SIGKILL):
@@ -276,6 +277,7 @@ def main(make: Callable[[Scenario, Path], Bench] = Bench) -> None:
     parser.add_argument("scenario", type=Path)
     parser.add_argument("--fine", action="store_true")
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--applying", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=0)
     asked = parser.parse_args()
     scenario: Scenario = pickle.loads(asked.scenario.read_bytes())
@@ -289,7 +291,7 @@ def main(make: Callable[[Scenario, Path], Bench] = Bench) -> None:
         gc.collect()
         gc.freeze()
         gc.disable()
-        every_point(bench, tally, fine=asked.fine, every=asked.every)
+        every_point(bench, tally, fine=asked.fine, every=asked.every, applying=asked.applying)
         at_random(bench, tally, asked.minutes)
     sys.stdout.write(json.dumps(tally.__dict__) + "\n")
 

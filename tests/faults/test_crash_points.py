@@ -28,6 +28,8 @@ from tests.postgresql import required
 MINUTES = float(os.environ.get("SOAK_MINUTES", "10"))
 # Of the points before the transaction that applies, one of so many; and so many points at least, so that none gets lost unseen.
 SCENARIOS = {"pull": (6, 80), "changes": (15, 50), "approve": (15, 40), "undo": (15, 35)}
+# In a database, where each costs more, also one of so many within it.
+IN_A_DATABASE = {"pull": (25, 2, 40), "approve": (40, 6, 8), "undo": (40, 6, 8)}
 
 
 def closed(source: Synced, path: Path) -> Path:
@@ -100,9 +102,12 @@ def test_a_run_that_is_killed_anywhere_leaves_the_store_as_before_or_as_after(
 
 
 @pytest.mark.fault("X1", "X11")
-def test_it_is_the_same_in_a_database(scenarios: dict[str, Scenario], tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", IN_A_DATABASE)
+def test_it_is_the_same_in_a_database(name: str, scenarios: dict[str, Scenario], tmp_path: Path) -> None:
     required()
-    assert kill(scenarios["pull"], tmp_path, "--every", "25", by="crash_database")["points"] >= 40
+    every, applying, least = IN_A_DATABASE[name]
+    tally = kill(scenarios[name], tmp_path, "--every", str(every), "--applying", str(applying), by="crash_database")
+    assert tally["points"] >= least
 
 
 @pytest.mark.soak
