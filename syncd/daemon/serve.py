@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -20,7 +21,7 @@ from syncd.store.lease import serve_alone
 
 log = structlog.get_logger()
 
-# Seconds between two looks at the scheduler.
+# Seconds between two looks at the scheduler, and at the lock.
 TEND = 2
 # What is read at the start only, and where it stands.
 AT_START = {"store_url": "[store] url", "workers": "workers", "log_level": "[log] level", "cluster": "[cluster]"}
@@ -40,12 +41,12 @@ def serve(path: Path, settings: Settings) -> None:
 
             _serve(path, settings, store, Dispatcher(membership, settings))
         return
-    with serve_alone(store):
+    with serve_alone(store) as hold_on:
         store.refuse_damaged()
-        _serve(path, settings, store, Scheduler(store, settings))
+        _serve(path, settings, store, Scheduler(store, settings), hold_on)
 
 
-def _serve(path: Path, settings: Settings, store: Store, service: Service) -> None:
+def _serve(path: Path, settings: Settings, store: Store, service: Service, hold_on: Callable[[], None] = lambda: None) -> None:
     wake, stopping, reloading = threading.Event(), threading.Event(), threading.Event()
 
     def on_stop(number: int, _frame: FrameType | None) -> None:
@@ -75,6 +76,7 @@ def _serve(path: Path, settings: Settings, store: Store, service: Service) -> No
                     settings = new
                     service.apply(settings)
             service.tend()
+            hold_on()
     finally:
         log.info("stopping")
         service.stop()

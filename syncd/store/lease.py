@@ -4,12 +4,12 @@ The lock is given back at the instant its process dies, however it dies; no cloc
 next one when it starts and applies only if it is still the latest (design section 2, rule 7).
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 from sqlalchemy import Connection, select
 
-from syncd.errors import AlreadyRunning, DaemonRunning, Superseded
+from syncd.errors import AlreadyRunning, DaemonRunning, StoreError, Superseded
 from syncd.store.engine import Store
 from syncd.store.postgresql import PostgresStore
 from syncd.store.tables import sources
@@ -34,15 +34,27 @@ def hold(store: Store, source: str) -> Iterator[None]:
 
 
 @contextmanager
-def serve_alone(store: Store) -> Iterator[None]:
-    """Be the store's daemon. Raises DaemonRunning when another process is; runs by hand beside it are welcome."""
+def serve_alone(store: Store) -> Iterator[Callable[[], None]]:
+    """Be the store's daemon. Raises DaemonRunning when another process is; runs by hand beside it are welcome.
+
+    Gives what is to be called every few seconds: a database that was started anew has forgotten the lock, and it has to be taken again.
+    That raises DaemonRunning, too, when another was quicker.
+    """
 
     def busy(pid: str) -> DaemonRunning:
         told = f"the store {store.name} is served by another daemon already (process {pid})."
         return DaemonRunning(told, advice="Stop that one first, or give this one a store of its own.")
 
-    with store.locked(DAEMON, busy):
-        yield
+    with ExitStack() as held:
+        held.enter_context(store.locked(DAEMON, busy))
+
+        def hold_on() -> None:
+            # While the database is away, nobody else can begin either.
+            with suppress(StoreError):
+                if not store.is_locked(DAEMON):
+                    held.enter_context(store.locked(DAEMON, busy))
+
+        yield hold_on
 
 
 @contextmanager

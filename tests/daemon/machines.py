@@ -72,9 +72,9 @@ class Process:
         self.signal(signal.SIGTERM)
         return self.popen.wait(20)
 
-    def ended(self) -> int:
+    def ended(self, seconds: float = 20) -> int:
         """How it ended by itself."""
-        return self.popen.wait(20)
+        return self.popen.wait(seconds)
 
 
 class Machines:

@@ -58,6 +58,7 @@ class District:
 
 @pytest.mark.fault("X1", "V2", "V9")
 def test_what_is_held_waits_and_a_persons_answer_stands_whichever_worker_dies_or_pulls(fleet: Machines) -> None:
+    fleet.configure("springfield", silence=60)
     district = District(fleet)
     district.until(fleet.applied)
     everybody = district.active()

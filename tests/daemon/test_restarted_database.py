@@ -1,4 +1,4 @@
-"""The database is started anew in the middle of a worker's run: nothing of it is there, it is told in a line, and the next one is whole."""
+"""The database is started anew: a worker's run is not there, is told in a line, and the next one is whole; who was alone stays alone."""
 
 import signal
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import pytest
 
 from syncd.report import State
 from syncd.sandbox import District, running
-from syncd.store import runs
+from syncd.store import lease, runs
 from tests import postgresql
 from tests.daemon.machines import Machines, machines, until
 
@@ -60,3 +60,15 @@ def test_a_database_that_is_started_anew_during_a_run_leaves_it_undone_and_told_
     assert changes and len(changes) == len(set(changes)), "each change is logged once"
     assert worker.popen.poll() in (None, 1) and serve.popen.poll() is None
     assert "Traceback" not in worker.log + serve.log + other.log
+
+
+@pytest.mark.fault("X7")
+def test_a_daemon_that_is_alone_stays_so_when_the_database_is_started_anew(fleet: Machines, server: postgresql.Server) -> None:
+    fleet.config.write_text(fleet.config.read_text().replace("enabled = true", "enabled = false"))
+    serve = fleet.start("serve")
+    until(fleet.applied, lambda: serve.log)
+    server.restart(signal.SIGINT)
+    until(lambda: lease.is_held(fleet.store, lease.DAEMON), lambda: serve.log)
+    second = fleet.start("serve", ready=False)
+    assert second.ended() == 75 and "is served by another daemon already" in second.log
+    assert serve.stop() == 0 and "Traceback" not in serve.log

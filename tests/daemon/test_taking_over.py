@@ -1,11 +1,14 @@
-"""One run of a source at a time, whoever wants it, and no ghost applies: commands and workers on PostgreSQL, frozen or without their lock."""
+"""One run of a source at a time, whoever wants it, and no ghost applies: on PostgreSQL, where commands and workers meet."""
 
 import signal
 
 import pytest
 
+from syncd.contract.connector import Context
 from syncd.report import State, Trigger
+from syncd.settings.file import load
 from syncd.store import runs
+from syncd.sync.run import Order, Step, run
 from tests.daemon.machines import Machines, until
 from tests.daemon.test_dispatcher import dispatcher
 
@@ -26,10 +29,11 @@ def applied_once(fleet: Machines) -> bool:
 
 @pytest.mark.fault("X7")
 def test_commands_workers_and_dispatchers_that_want_a_source_at_once_take_turns(fleet: Machines) -> None:
+    fleet.configure("springfield", silence=60)
     fleet.sandbox.fault("slow", path="/users", seconds=0.7)
     serve, _, *workers = fleet.together("serve", "serve", "worker", "worker")
     commands = [fleet.start("sync", "springfield", *how, ready=False) for how in ((), ("--wait",))]
-    ended = [command.ended() for command in commands]
+    ended = [command.ended(60) for command in commands]
     until(lambda: any(run.trigger == Trigger.SCHEDULE for run in fleet.applied()), lambda: workers[0].log + serve.log)
     fleet.due_now("springfield")
     until(lambda: len([run for run in fleet.applied() if run.trigger == Trigger.SCHEDULE]) == 2, lambda: workers[0].log + serve.log)
@@ -63,6 +67,7 @@ def test_a_worker_that_was_frozen_while_applying_loses_its_transaction_and_appli
 
 @pytest.mark.fault("X8")
 def test_a_run_whose_lock_is_lost_applies_nothing_over_the_one_that_began_meanwhile(fleet: Machines) -> None:
+    fleet.configure("springfield", silence=60)
     fleet.sandbox.fault("slow", path="/users", seconds=3, times=1)
     with dispatcher(fleet) as serve:
         serve.tick()
@@ -83,7 +88,21 @@ def test_a_run_whose_lock_is_lost_applies_nothing_over_the_one_that_began_meanwh
 
 
 @pytest.mark.fault("X8")
+def test_a_run_whose_lock_is_lost_ends_well_when_no_other_began(fleet: Machines) -> None:
+    lost: list[object] = []
+
+    def lose(step: Step) -> None:
+        if step.name == "comparing":
+            lost.extend(fleet.sql(END_THE_LOCKS))
+
+    report = run(fleet.store, Order.of(load(fleet.config).sources["springfield"], on_step=lose), Context("springfield"))
+    assert len(lost) == 1 and (report.state, report.error) == (State.APPLIED, None)
+    assert [told.state for told in fleet.runs()] == [State.APPLIED] and fleet.whole()
+
+
+@pytest.mark.fault("X8")
 def test_a_command_whose_lock_is_lost_while_it_applies_and_its_successor_come_one_after_the_other(fleet: Machines) -> None:
+    fleet.configure("springfield", silence=60)
     frozen = fleet.start("sync", "springfield", altered="frozen_at_apply", ready=False)
     until(lambda: frozen.stands_still, lambda: frozen.log)
     assert len(fleet.sql(END_THE_LOCKS)) == 1
