@@ -30,9 +30,9 @@ def applied_once(fleet: Machines) -> bool:
 @pytest.mark.fault("X7")
 def test_commands_workers_and_dispatchers_that_want_a_source_at_once_take_turns(fleet: Machines) -> None:
     fleet.configure("springfield", silence=60)
-    fleet.sandbox.fault("slow", path="/users", seconds=0.7)
-    serve, _, *workers = fleet.together("serve", "serve", "worker", "worker")
+    fleet.sandbox.fault("slow", path="/users", seconds=4, times=1)
     commands = [fleet.start("sync", "springfield", *how, ready=False) for how in ((), ("--wait",))]
+    serve, _, *workers = fleet.together("serve", "serve", "worker", "worker")
     ended = [command.ended(60) for command in commands]
     until(lambda: any(run.trigger == Trigger.SCHEDULE for run in fleet.applied()), lambda: workers[0].log + serve.log)
     fleet.due_now("springfield")
@@ -41,6 +41,7 @@ def test_commands_workers_and_dispatchers_that_want_a_source_at_once_take_turns(
     for command, code in zip(commands, ended, strict=True):
         assert code == 0 or (code == 1 and "a run of this source is already going on (process" in command.log), command.log
     assert ended[-1] == 0, "who waits has a turn"
+    assert any("a run of this source is already going on" in command.log for command in commands)
     done = fleet.runs()
     assert {run.state for run in done} == {State.APPLIED}
     assert [run.trigger for run in done].count(Trigger.SCHEDULE) == 2 and len(done) == 2 + ended.count(0)
