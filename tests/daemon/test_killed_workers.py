@@ -77,7 +77,7 @@ def test_a_worker_that_is_killed_at_any_point_leaves_all_or_nothing_and_another_
         serve.tick()
         # Nobody looks for the dead meanwhile: so each worker hears of the next source.
         command = [sys.executable, "-m", "tests.faults.crash_workers", str(fleet.config), *SOURCES.values()]
-        killed = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        killed = subprocess.run(command, capture_output=True, text=True, timeout=300)
         assert killed.returncode == 0, killed.stderr[-3000:]
         workers = json.loads(killed.stdout.splitlines()[-1])
         at = dict(fleet.sql("SELECT source, split_part(member, ' ', 3) FROM due WHERE member IS NOT NULL"))
@@ -89,7 +89,9 @@ def test_a_worker_that_is_killed_at_any_point_leaves_all_or_nothing_and_another_
 
         serve.tick()
         other = fleet.start("worker")
-        until(lambda: fleet.sql("SELECT source FROM due WHERE wanted IS NOT NULL OR member IS NOT NULL") == [], lambda: other.log)
+        until(
+            lambda: fleet.sql("SELECT source FROM due WHERE wanted IS NOT NULL OR member IS NOT NULL") == [], lambda: other.log, seconds=90
+        )
         for source, point in SOURCES.items():
             assert state(fleet, source) == after, point
             assert changed(fleet, source) == right, point
