@@ -1,7 +1,8 @@
 """`syncd db`: the store itself."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -11,7 +12,7 @@ from syncd.cli.app import Json, app, console, notes, print_json, settings, store
 from syncd.errors import ConfigError, StoreError
 from syncd.secret import MissingSecret, Secret
 from syncd.settings.file import signed_in
-from syncd.store import migrations, open_store
+from syncd.store import Store, migrations, open_store
 from syncd.store import purge as purging
 from syncd.store.move import move
 
@@ -59,7 +60,7 @@ def purge(dry_run: DryRun = False, json: Json = False) -> None:
     configured = settings()
     opened = open_store(configured.store_url, create=False)
     proof = purging.purge(opened, configured.retention, datetime.now(UTC), account=purging.account(), dry_run=dry_run)
-    _tell(proof, json)
+    _tell(opened, proof, json)
 
 
 @group.command()
@@ -71,8 +72,9 @@ def forget(
     json: Json = False,
 ) -> None:
     """Remove one user's personal data now, with all that is known of their enrollments. The ids and dates stay."""
-    proof = purging.forget(store(), source, user, datetime.now(UTC), account=purging.account(), force=force, dry_run=dry_run)
-    _tell(proof, json)
+    opened = store()
+    proof = purging.forget(opened, source, user, datetime.now(UTC), account=purging.account(), force=force, dry_run=dry_run)
+    _tell(opened, proof, json)
     if force and not dry_run:
         notes.print("What the source still sends of this person comes back with the next full pull.")
 
@@ -113,10 +115,19 @@ def _days(policy: dict[str, int]) -> str:
     return ", ".join(f"{name} = {days}" for name, days in policy.items()) or "purged before"
 
 
-def _tell(proof: purging.Proof, json: bool) -> None:
+def _document(opened: Store, proof: purging.Proof) -> dict[str, Any]:
+    """A proof with the marks of what went, source by source, which are many."""
+
+    def told(one: purging.Purged) -> dict[str, Any]:
+        return {**asdict(one), "marks": {} if proof.dry_run else purging.marks(opened, one.source, proof.at)}
+
+    return {**asdict(proof), "sources": map(told, proof.sources)}
+
+
+def _tell(opened: Store, proof: purging.Proof, json: bool) -> None:
     """Print it; exit code 1 when a part could not be done."""
     if json:
-        print_json(proof)
+        print_json(_document(opened, proof))
     else:
         for one in proof.sources:
             console.print(Text(f"{one.source}: {'would go' if proof.dry_run else 'gone'}: {_counts(one.counts)}"), soft_wrap=True)

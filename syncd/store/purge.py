@@ -7,8 +7,8 @@ transaction. The bytes are gone from the file once it has been rewritten (`Store
 
 import os
 import pwd
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,19 +47,20 @@ PERSONAL: dict[str, tuple[str, ...]] = {
 }
 # Of a change's values, those that are ids or dates.
 _STAYS = ("id", "deactivated_at")
-_BATCH = 500
+# How many ids are in memory at a time, and how many people are looked for in the tombstones at once: those are read through for each such
+# number.
+_BATCH = 1_000
+_LOOKED_FOR = 4_000
 
 
 @dataclass(frozen=True, slots=True)
 class Purged:
     """What went, or would go, of one source. policy: the days it went by. counts: records by kind; `again` of them, people who had been
-    purged before and came back with an older store; and rows by what they are. marks: by kind, the records' ids under the tombstones'
-    key."""
+    purged before and came back with an older store; and rows by what they are."""
 
     source: str
     policy: Mapping[str, int]
     counts: dict[str, int]
-    marks: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def anything(self) -> bool:
@@ -138,7 +139,7 @@ def forget(store: Store, source: str, user_id: str, at: datetime, *, account: st
             f"{source}: user {user_id} is active: the source still sends this person, and the next full pull would bring everything back.",
             advice="Have them taken out of the source first; or use --force.",
         )
-    gone = _source(store, source, {}, at, account, asked=[user_id], dry_run=dry_run)
+    gone = _source(store, source, {}, at, account, asked=user_id, dry_run=dry_run)
     return Proof(at, account, dry_run, [gone], [], None if dry_run else _wipe(store, at))
 
 
@@ -162,48 +163,45 @@ def _source(
     at: datetime,
     account: str,
     *,
-    asked: Sequence[str] = (),
+    asked: str | None = None,
     dry_run: bool = False,
 ) -> Purged:
     if dry_run:
         with store.write() as connection:
-            counts = _Purge(connection, source, policy, at).all(asked, _back(connection, source, tombstones.read(store)))
+            counts = _Purge(connection, source, policy, at).all(asked, tombstones.read(store))
             connection.rollback()
         return Purged(source, policy, counts)
     # While a run goes on, its plan holds old values that it would write into the log after us.
     with lease.hold(store, source), store.write() as connection:
         lease.next_epoch(connection, source)
         stones = tombstones.read(store, create=True)
-        counts = _Purge(connection, source, policy, at).all(asked, _back(connection, source, stones))
-        marks = {PLURAL[kind]: [stones.mark(source, kind, one) for one in _fresh_ids(connection, source, kind, at)] for kind in PERSONAL}
+        counts = _Purge(connection, source, policy, at).all(asked, stones)
         if asked:
             pages.forget(connection, source)
         row = {"source": source, "at": at, "account": account, "policy": None if asked else dict(policy), "counts": counts}
         connection.execute(purges.insert(), row)
         # Before the commit: a tombstone of somebody who is still there is made true by the next purge; the other way round nobody would
         # know.
-        stones.add((mark for mark in marks["users"] if stones.marks.get(mark) != at.date()), at)
-    return Purged(source, policy, counts, marks)
+        stones.add(_marks(connection, stones, source, "user", at), at)
+    return Purged(source, policy, counts)
 
 
-def _back(connection: Connection, source: str, stones: tombstones.Tombstones) -> list[str]:
-    """The inactive users of whose purge this store does not know, but the tombstones do."""
-    if not stones.marks:
-        return []
-    user = ROSTER["user"].c
-    known = and_(purged.c.source == source, purged.c.kind == "user", purged.c.id == user.id)
-    query = select(user.id, purged.c.purged_at).outerjoin(purged, known).where(user.source == source, user.status == "inactive")
-    back = []
-    for record_id, purged_at in connection.execute(query):
-        day = stones.marks.get(stones.mark(source, "user", record_id))
-        if day is not None and (purged_at is None or purged_at.date() < day):
-            back.append(record_id)
-    return back
+def marks(store: Store, source: str, at: datetime) -> dict[str, Iterator[str]]:
+    """By kind, the ids of the records of a source that were purged at a time, under the tombstones' key: read from the store when they are
+    asked for. Raises StoreError."""
+    stones = tombstones.read(store)
+
+    def of(kind: str) -> Iterator[str]:
+        with store.read() as connection:
+            yield from _marks(connection, stones, source, kind, at)
+
+    return {PLURAL[kind]: of(kind) for kind in PERSONAL}
 
 
-def _fresh_ids(connection: Connection, source: str, kind: str, at: datetime) -> Iterable[str]:
-    fresh = select(purged.c.id).where(purged.c.source == source, purged.c.kind == kind, purged.c.purged_at == at)
-    return connection.execute(fresh.order_by(purged.c.id)).scalars().all()
+def _marks(connection: Connection, stones: tombstones.Tombstones, source: str, kind: str, at: datetime) -> Iterator[str]:
+    fresh = select(purged.c.id).where(purged.c.source == source, purged.c.kind == kind, purged.c.purged_at == at).order_by(purged.c.id)
+    for record_id in connection.execute(fresh.execution_options(yield_per=_BATCH)).scalars():
+        yield stones.mark(source, kind, record_id)
 
 
 def _is_purged(kind: str) -> ColumnElement[bool]:
@@ -225,15 +223,14 @@ class _Purge:
         self._connection, self._source, self._at = connection, source, at
         self._before = {name: at - timedelta(days=days) for name, days in policy.items()}
 
-    def all(self, asked: Sequence[str], back: Sequence[str]) -> dict[str, int]:
-        """Remove what is due; the counts of what went."""
+    def all(self, asked: str | None, stones: tombstones.Tombstones) -> dict[str, int]:
+        """Remove what is due, and asked, a user's id; the counts of what went."""
         counts = {PLURAL[kind]: 0 for kind in PERSONAL}
-        counts["again"] = len(back)
+        counts["again"] = counts["users"] = self._note_back(stones)
         for kind in PERSONAL:
             counts[PLURAL[kind]] += self._note_aged(kind)
-        for ids in (asked, back):
-            for start in range(0, len(ids), _BATCH):
-                counts["users"] += self._note("user", ROSTER["user"].c.id.in_(ids[start : start + _BATCH]))
+        if asked:
+            counts["users"] += self._note("user", ROSTER["user"].c.id == asked)
         self._note_earlier_ids()
         enrollment = ROSTER["enrollment"].c
         theirs = enrollment.user_id.in_(self._people())
@@ -255,18 +252,20 @@ class _Purge:
     # ── which records ──
 
     def _note(self, kind: str, which: ColumnElement[bool]) -> int:
+        """Note these records, but for those that are purged as they stand; how many that are."""
         held = ROSTER[kind].c
-        rows = select(literal(self._source), literal(kind), held.id, held.changed_run, literal(self._at, UtcTime())).where(
-            held.source == self._source, which, ~_is_purged(kind)
-        )
-        return self._into_purged(rows)
+        rows = select(literal(self._source), literal(kind), held.id, held.changed_run, literal(self._at, UtcTime()))
+        return self._into_purged(rows.where(held.source == self._source, which), lambda new: purged.c.changed_run != new.changed_run)
 
-    def _into_purged(self, rows: Select[Any]) -> int:
+    def _into_purged(self, rows: Select[Any], differs: Callable[[Any], ColumnElement[bool]]) -> int:
+        """Note rows; where there is one already, if the new one differs. How many that are. (To look first whether there is one would cost
+        PostgreSQL, which believes `purged` to be as empty as it was, a look through all that was noted for each that is noted.)"""
         new = insert(self._connection, purged).from_select(["source", "kind", "id", "changed_run", "purged_at"], rows)
         key = [purged.c.source, purged.c.kind, purged.c.id]
         later = new.excluded.changed_run
         latest = case((purged.c.changed_run > later, purged.c.changed_run), else_=later)
-        return self._run(new.on_conflict_do_update(index_elements=key, set_={"changed_run": latest, "purged_at": self._at}))
+        values = {"changed_run": latest, "purged_at": self._at}
+        return self._run(new.on_conflict_do_update(index_elements=key, set_=values, where=differs(new.excluded)))
 
     def _note_aged(self, kind: str) -> int:
         if "inactive_days" not in self._before:
@@ -274,19 +273,32 @@ class _Purge:
         held = ROSTER[kind].c
         return self._note(kind, and_(held.status == "inactive", held.deactivated_at <= self._before["inactive_days"]))
 
+    def _note_back(self, stones: tombstones.Tombstones) -> int:
+        """The inactive users of whose purge this store does not know, but the tombstones do."""
+        if not stones.key:
+            return 0
+        user = ROSTER["user"].c
+        known = and_(purged.c.source == self._source, purged.c.kind == "user", purged.c.id == user.id)
+        stands = purged.c.changed_run.is_not_distinct_from(user.changed_run)
+        query = select(user.id, purged.c.purged_at).outerjoin(purged, known)
+        query = query.where(user.source == self._source, user.status == "inactive", ~stands)
+        count = 0
+        for people in self._connection.execute(query.execution_options(yield_per=_BATCH)).partitions(_LOOKED_FOR):
+            since = {stones.mark(self._source, "user", record_id): (record_id, purged_at) for record_id, purged_at in people}
+            gone = [(day, *since[mark]) for mark, day in stones.days(since).items()]
+            back = [record_id for day, record_id, purged_at in gone if purged_at is None or purged_at.date() < day]
+            for start in range(0, len(back), _BATCH):
+                count += self._note("user", user.id.in_(back[start : start + _BATCH]))
+        return count
+
     def _note_earlier_ids(self) -> None:
-        """A person who got a new id has a history under the old one too, up to the run that gave it."""
-        user = and_(changes.c.source == self._source, changes.c.kind == "user")
-        known = select(purged.c.id, purged.c.changed_run).where(*self._mine("user")).cte(recursive=True)
-        earlier = select(jsontext.at(self._connection, changes.c.fields, "id", 0), changes.c.run).join(
-            known, and_(changes.c.record_id == known.c.id, changes.c.run <= known.c.changed_run)
-        )
-        known = known.union(earlier.where(user, changes.c.action == "rekey"))
-        self._into_purged(
-            select(literal(self._source), literal("user"), known.c.id, func.max(known.c.changed_run), literal(self._at, UtcTime()))
-            .where(known.c.id.is_not(None))
-            .group_by(known.c.id)
-        )
+        """A person who got a new id has a history under the old one too, up to the run that gave it; and who got several, under each."""
+        earlier = jsontext.at(self._connection, changes.c.fields, "id", 0)
+        rows = select(literal(self._source), literal("user"), earlier, func.max(changes.c.run), literal(self._at, UtcTime()))
+        rekeys = (changes.c.action == "rekey", earlier.is_not(None), changes.c.run <= self._until("user"))
+        rows = rows.where(*self._changes("user"), *rekeys).group_by(earlier)
+        while self._into_purged(rows, lambda new: or_(purged.c.purged_at != self._at, purged.c.changed_run < new.changed_run)):
+            pass
 
     def _mine(self, kind: str) -> tuple[ColumnElement[bool], ...]:
         return (purged.c.source == self._source, purged.c.kind == kind, purged.c.purged_at == self._at)
@@ -300,6 +312,14 @@ class _Purge:
         user = ROSTER["user"].c
         other = exists(select(user.id).where(user.source == self._source, user.id == purged.c.id, user.changed_run != purged.c.changed_run))
         return self._fresh("user").where(~other)
+
+    def _changes(self, kind: str) -> tuple[ColumnElement[bool], ...]:
+        """The changes of the records that this purge is about."""
+        return (changes.c.source == self._source, changes.c.kind == kind, changes.c.record_id.in_(self._fresh(kind)))
+
+    def _until(self, kind: str) -> Any:
+        """Of a change, the run up to which what happened to the record goes."""
+        return select(purged.c.changed_run).where(*self._mine(kind), purged.c.id == changes.c.record_id).scalar_subquery()
 
     # ── what goes ──
 
@@ -315,11 +335,9 @@ class _Purge:
 
     def _silence(self, kind: str) -> int:
         """The changes of the records keep what happened, when, and to which fields."""
-        until = select(purged.c.changed_run).where(*self._mine(kind), purged.c.id == changes.c.record_id).scalar_subquery()
         return self._run(
             update(changes)
-            .where(changes.c.source == self._source, changes.c.kind == kind, changes.c.record_id.in_(self._fresh(kind)))
-            .where(changes.c.run <= until, changes.c.purged_at.is_(None))
+            .where(*self._changes(kind), changes.c.run <= self._until(kind), changes.c.purged_at.is_(None))
             .values(fields=jsontext.names_only(self._connection, changes.c.fields, _STAYS), purged_at=self._at)
         )
 

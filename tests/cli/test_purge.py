@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from syncd.settings.file import load
-from syncd.store import Store, open_store, roster
+from syncd.store import Store, open_store, roster, tombstones
 from syncd.store.tables import ROSTER, runs
 from tests.commands import syncd
 from tests.store.test_purge import School
@@ -59,11 +59,15 @@ def test_purge_shows_does_and_remembers(school: School, tmp_path: Path) -> None:
     config = configure(tmp_path, "[retention]\ninactive_days = 100")
     shown = syncd(config, "db", "purge", "--dry-run")
     assert "springfield: would go: 1 users" in shown.out and name(school.store) == "Wiggum-s1"
+    [would] = json.loads(syncd(config, "db", "purge", "--dry-run", "--json").out)["sources"]
+    assert (would["counts"]["users"], would["marks"]) == (1, {})
     done = syncd(config, "db", "purge", "--json")
     proof = json.loads(done.out)
     assert (done.code, proof["wiped"], name(school.store)) == (0, True, None)
     [gone] = proof["sources"]
-    assert gone["counts"]["users"] == 1 and len(gone["marks"]["users"][0]) == 64 and "s1" not in done.out
+    stones = tombstones.read(school.store)
+    assert gone["marks"] == {"sections": [], "users": [stones.mark("springfield", "user", "s1")], "enrollments": []}
+    assert gone["counts"]["users"] == 1 and gone["policy"] == {"inactive_days": 100} and "s1" not in done.out
     remembered = json.loads(syncd(config, "db", "purges", "--json").out)["purges"]
     assert [(one["policy"], one["counts"]) for one in remembered] == [({"inactive_days": 100}, gone["counts"])]
     told = syncd(config, "history", "user", "s1")
