@@ -115,7 +115,7 @@ def _days(policy: dict[str, int]) -> str:
     return ", ".join(f"{name} = {days}" for name, days in policy.items()) or "purged before"
 
 
-def _document(opened: Store, proof: purging.Proof) -> dict[str, Any]:
+def document(opened: Store, proof: purging.Proof) -> dict[str, Any]:
     """A proof with the marks of what went, source by source, which are many."""
 
     def told(one: purging.Purged) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def _document(opened: Store, proof: purging.Proof) -> dict[str, Any]:
 def _tell(opened: Store, proof: purging.Proof, json: bool) -> None:
     """Print it; exit code 1 when a part could not be done."""
     if json:
-        print_json(_document(opened, proof))
+        print_json(document(opened, proof))
     else:
         for one in proof.sources:
             console.print(Text(f"{one.source}: {'would go' if proof.dry_run else 'gone'}: {_counts(one.counts)}"), soft_wrap=True)

@@ -10,6 +10,7 @@ import pwd
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -50,7 +51,7 @@ _STAYS = ("id", "deactivated_at")
 # How many ids are in memory at a time, and how many people are looked for in the tombstones at once: those are read through for each such
 # number.
 _BATCH = 1_000
-_LOOKED_FOR = 4_000
+_LOOKED_FOR = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,10 +232,12 @@ class _Purge:
             counts[PLURAL[kind]] += self._note_aged(kind)
         if asked:
             counts["users"] += self._note("user", ROSTER["user"].c.id == asked)
+        self._count()
         self._note_earlier_ids()
         enrollment = ROSTER["enrollment"].c
         theirs = enrollment.user_id.in_(self._people())
         counts["enrollments"] += self._note("enrollment", theirs if asked else and_(theirs, enrollment.status == "inactive"))
+        self._count()
         for kind in PERSONAL:
             self._clear(kind)
         counts["changes"] = sum(self._silence(kind) for kind in PERSONAL) + self._silence_old()
@@ -245,6 +248,12 @@ class _Purge:
         counts["quarantine"] = self._quarantine()
         counts["log"] = self._log()
         return counts
+
+    def _count(self) -> None:
+        """Let PostgreSQL know how many were noted: taking them for a few, it would look through all of them for each change. (SQLite makes
+        a list of them first, however many.)"""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.exec_driver_sql(f"ANALYZE {purged.name}")
 
     def _run(self, statement: Any) -> int:
         return int(self._connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount)
@@ -282,9 +291,9 @@ class _Purge:
         stands = purged.c.changed_run.is_not_distinct_from(user.changed_run)
         query = select(user.id, purged.c.purged_at).outerjoin(purged, known)
         query = query.where(user.source == self._source, user.status == "inactive", ~stands)
+        people = iter(self._connection.execute(query.execution_options(yield_per=_BATCH)))
         count = 0
-        for people in self._connection.execute(query.execution_options(yield_per=_BATCH)).partitions(_LOOKED_FOR):
-            since = {stones.mark(self._source, "user", record_id): (record_id, purged_at) for record_id, purged_at in people}
+        while since := {stones.mark(self._source, "user", one.id): (one.id, one.purged_at) for one in islice(people, _LOOKED_FOR)}:
             gone = [(day, *since[mark]) for mark, day in stones.days(since).items()]
             back = [record_id for day, record_id, purged_at in gone if purged_at is None or purged_at.date() < day]
             for start in range(0, len(back), _BATCH):

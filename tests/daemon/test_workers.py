@@ -13,7 +13,8 @@ from tests.faults.test_upgrade import upgraded_by_a_newer
 
 def test_what_is_due_is_pulled_once_whoever_dies_and_all_end_cleanly(fleet: Machines) -> None:
     names = [f"district-{number}" for number in range(5)]
-    fleet.configure(*names)
+    # Longer than anything here is waited for: what a death delays is not waited for in silence.
+    fleet.configure(*names, silence=60)
     serve, other, *workers = fleet.together("serve", "serve", "worker", "worker")
     until(lambda: len(fleet.applied()) == len(names), lambda: workers[0].log + serve.log)
     assert all(map(fleet.whole, names))
@@ -21,9 +22,7 @@ def test_what_is_due_is_pulled_once_whoever_dies_and_all_end_cleanly(fleet: Mach
     assert sorted(member["role"] for member in told["members"]) == ["serve", "serve", "worker", "worker"]
     other.kill()
     fleet.due_now(*names)
-    began = time.monotonic()
     until(lambda: len(fleet.applied()) == 2 * len(names), lambda: workers[0].log + serve.log)
-    assert time.monotonic() - began < 10, "a tick, and the runs themselves"
     time.sleep(1.5)
     assert len(fleet.runs()) == 2 * len(names)
     assert fleet.sql("SELECT count(*) FROM procrastinate_jobs") == [(0,)]
@@ -37,15 +36,14 @@ def test_what_is_due_is_pulled_once_whoever_dies_and_all_end_cleanly(fleet: Mach
 
 @pytest.mark.fault("X1")
 def test_a_worker_that_is_killed_while_pulling_is_noticed_and_another_does_the_run_again_whole(fleet: Machines) -> None:
+    # Longer than anything here is waited for: its connections are gone with it, and nobody waits for its silence.
     fleet.configure("springfield", silence=60)
     fleet.sandbox.fault("slow", path="/users", seconds=30, times=1)
     serve, first = fleet.together("serve", "worker")
     until(fleet.pulling, lambda: first.log + serve.log)
     second = fleet.start("worker")
     first.kill()
-    began = time.monotonic()
     until(fleet.applied, lambda: second.log + serve.log)
-    assert time.monotonic() - began < 15, "its connections are gone with it: nobody waits for its silence"
     time.sleep(1.5)
     assert [run.state for run in fleet.runs()] == [State.FAILED, State.APPLIED]
     assert fleet.whole()

@@ -9,21 +9,22 @@ import gc
 import os
 import tracemalloc
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from sqlalchemy import event, func, insert, literal, select
+from sqlalchemy import delete, event, func, insert, literal, select, update
 
 from syncd.cli.app import print_json
+from syncd.cli.db import document as proof_of
 from syncd.cli.show import changes_table, in_pieces
 from syncd.report import RunReport, State, Trigger
-from syncd.store import Store, bulk, open_store, roster, runs
+from syncd.store import Store, bulk, open_store, purge, roster, runs
 from syncd.store import runs as kept
 from syncd.store.columns import canonical
-from syncd.store.tables import ROSTER, changes, held_changes, quarantine, sources
+from syncd.store.tables import ROSTER, changes, held_changes, purged, quarantine, sources
 from syncd.store.tables import runs as table_of_runs
 from syncd.sync import compare, hold, reach, staging, undo
 from syncd.sync.staging import STAGED, planned
@@ -140,9 +141,37 @@ def remember(store: Store) -> int:
 
 
 def document(store: Store) -> int:
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        print_json({"run": 2, "changes": ({"id": one.record_id} for one in runs.changes_of(store, SECOND))})
+    _print({"run": 2, "changes": ({"id": one.record_id} for one in runs.changes_of(store, SECOND))})
     return -1
+
+
+def _print(document: Any) -> None:
+    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
+        print_json(document)
+
+
+def everybody_left(store: Store) -> None:
+    with store.write() as connection:
+        connection.execute(update(ROSTER["user"]).values(status="inactive", deactivated_at=AT))
+
+
+def restored(store: Store) -> None:
+    """As if from a backup: it knows of no purge."""
+    with store.write() as connection:
+        connection.execute(delete(purged))
+        connection.execute(update(ROSTER["user"]).values(given_name="A"))
+
+
+def purging(kind: str, at: datetime, days: dict[str, int], **options: Any) -> Callable[[Store], int]:
+    """Purge by a policy, and print what went; how many of a kind that was."""
+
+    def work(store: Store) -> int:
+        proof = purge.purge(store, lambda _source: days, at, account="operator", **options)
+        _print(proof_of(store, proof))
+        [gone] = proof.sources
+        return gone.counts[kind]
+
+    return work
 
 
 SUBJECTS: dict[str, tuple[Callable[[Store], int], int]] = {
@@ -186,6 +215,31 @@ def test_memory_does_not_grow_with_the_district(districts: dict[int, Store], nam
         assert not times or found == times * students, "all of it was there to be read"
         assert max(answers, default=0) <= BATCH, "the client held a whole answer"
     assert peaks[LARGE] - peaks[SMALL] < MORE, f"{name}: {peaks} bytes"
+
+
+def test_memory_of_a_purge_does_not_grow_with_the_district(tmp_path: Path) -> None:
+    peaks: dict[str, list[int]] = {"dry run": [], "purge": [], "purge after a restore": []}
+    # In the first, what is made once.
+    for students in (10, SMALL, LARGE):
+        store = open_store(stores.url(tmp_path, f"{students}.db"))
+        district(store, students)
+        everybody_left(store)
+        for name, before, work in (
+            ("dry run", None, purging("users", AT + timedelta(days=30), {"inactive_days": 30}, dry_run=True)),
+            ("purge", None, purging("users", AT + timedelta(days=30), {"inactive_days": 30})),
+            ("purge after a restore", restored, purging("again", AT + timedelta(days=31), {})),
+        ):
+            if before:
+                before(store)
+            answers: list[int] = []
+            with _watched(store, answers):
+                found, peak = _peak(work, store)
+            assert found == students
+            assert max(answers, default=0) <= BATCH, f"{name}: the client held a whole answer"
+            peaks[name].append(peak)
+        store.close()
+    for name, (_, small, large) in peaks.items():
+        assert large - small < MORE, f"{name}: {peaks[name]} bytes"
 
 
 def test_what_holds_a_whole_list_would_be_found(districts: dict[int, Store]) -> None:
