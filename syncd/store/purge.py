@@ -364,11 +364,14 @@ class _Purge:
         return select(runs.c.id).where(runs.c.source == self._source, runs.c.finished_at <= self._before[key])
 
     def _parts(self) -> int:
-        part = user_parts.c
-        theirs = or_(part.user_id.in_(self._people()), part.document_id.in_(self._people()))
-        # Whoever comes back gets these again, though their documents stay what they are.
-        pages.unsettle(self._connection, self._source, select(part.resource, part.document_id).where(part.source == self._source, theirs))
-        return self._run(delete(user_parts).where(part.source == self._source, theirs))
+        """One after the other: for people by one or the other PostgreSQL would look through all of them for each row."""
+        part, count = user_parts.c, 0
+        for named in (part.user_id, part.document_id):
+            theirs = and_(part.source == self._source, named.in_(self._people()))
+            # Whoever comes back gets these again, though their documents stay what they are.
+            pages.unsettle(self._connection, self._source, select(part.resource, part.document_id).where(theirs))
+            count += self._run(delete(user_parts).where(theirs))
+        return count
 
     def _waiting(self) -> int:
         theirs = jsontext.at(self._connection, waiting.c.record, "user_id").in_(self._people())
@@ -379,7 +382,7 @@ class _Purge:
         link = links.c
         here = and_(link.source == self._source, link.user_id.in_(self._people()))
         there = and_(link.other_source == self._source, link.other_id.in_(self._people()))
-        return self._run(delete(links).where(or_(here, there)))
+        return self._run(delete(links).where(here)) + self._run(delete(links).where(there))
 
     def _held(self, kind: str) -> int:
         """What is held of the records keeps its id, and counts as out of date (`sync/hold.py`): an approval leaves it out and says so."""

@@ -33,7 +33,8 @@ class Tombstones:
         return hmac.digest(self.key, "\0".join((source, kind, record_id)).encode(), "sha256").hex()
 
     def days(self, marks: Collection[str]) -> dict[str, date]:
-        """When each of these was last purged; who never was is left out. Reads through the file: ask for many at once. Raises StoreError."""
+        """When each of these was last purged; who never was is left out. Reads through the file: ask for many at once. Raises
+        StoreError."""
         found: dict[str, date] = {}
         if not self.key:
             return found

@@ -1,13 +1,15 @@
 """What a purge reaches beside the record itself: what waits, what is held, earlier ids, and what a source goes on saying of a leaver."""
 
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select, text
 
 from syncd.contract.connector import Connector, ConnectorSettings, Context, Resource
 from syncd.contract.document import Document, Finished, Page, Reading
@@ -23,6 +25,7 @@ from syncd.store import Store, lease, open_store, purge, roster, runs, tombstone
 from syncd.store.tables import held_changes, purged, user_parts, waiting
 from syncd.sync.run import Order, run
 from tests import stores
+from tests.store.test_memory import AT, district, everybody_left
 
 DAYS = {"inactive_days": 30}
 LISTS = {"org": "orgs", "section": "sections", "user": "users", "enrollment": "enrollments"}
@@ -303,3 +306,56 @@ def test_tombstones_that_can_not_be_read_stop_the_purge_before_it_begins(school:
     with pytest.raises(Exception, match=r"\.purged.*can not be read"):
         school.purge(days=31)
     assert school.user("s1")["family_name"] == "Wiggum-s1"
+
+
+@pytest.mark.parametrize("counted", [False, True], ids=["never counted", "counted"])
+def test_a_purge_of_four_times_as_many_is_four_times_the_work(counted: bool, tmp_path: Path) -> None:
+    """And not sixteen times, whatever the database has counted before: in steps that SQLite takes, in pages that PostgreSQL looks at."""
+    work = []
+    for students in (400, 1_600):
+        store = open_store(stores.url(tmp_path, f"{students}.db"))
+        district(store, students)
+        everybody_left(store)
+        if counted:
+            store.take_stock()
+        with steps(store) as taken:
+            proof = purge.purge(store, lambda _source: {"inactive_days": 1}, AT + timedelta(days=1), account="operator", dry_run=True)
+        assert [one.counts["users"] for one in proof.sources] == [students]
+        work.append(taken())
+        store.close()
+    assert 0 < work[1] < 5 * work[0], work
+
+
+@contextmanager
+def steps(store: Store) -> Iterator[Callable[[], int]]:
+    """How much the database did meanwhile."""
+    count = 0
+
+    def step() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    def watch(connection: Any, _record: object) -> None:
+        connection.set_progress_handler(step, 100)
+
+    def looked_at() -> int:
+        with store.read() as connection:
+            # Who ends tells what it looked at, and is gone.
+            while connection.execute(text(_OTHERS)).scalar_one():
+                time.sleep(0.01)
+            return int(connection.execute(text(_LOOKED_AT)).scalar_one())
+
+    if stores.chosen == "sqlite":
+        event.listen(store.engine, "connect", watch)
+        yield lambda: count
+        event.remove(store.engine, "connect", watch)
+    else:
+        before = looked_at()
+        yield lambda: looked_at() - before
+
+
+_OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+_LOOKED_AT = """
+SELECT sum(heap_blks_read + heap_blks_hit + coalesce(idx_blks_read + idx_blks_hit, 0)) FROM pg_statio_user_tables
+"""
