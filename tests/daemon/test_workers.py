@@ -15,7 +15,9 @@ def test_what_is_due_is_pulled_once_whoever_dies_and_all_end_cleanly(fleet: Mach
     names = [f"district-{number}" for number in range(5)]
     # Longer than anything here is waited for: what a death delays is not waited for in silence.
     fleet.configure(*names, silence=60)
-    serve, other, *workers = fleet.together("serve", "serve", "worker", "worker")
+    other = fleet.start("serve")
+    [(dead,)] = fleet.sql("SELECT name FROM members")
+    serve, *workers = fleet.together("serve", "worker", "worker")
     until(lambda: len(fleet.applied()) == len(names), lambda: workers[0].log + serve.log)
     assert all(map(fleet.whole, names))
     told = fleet.status()["cluster"]
@@ -26,6 +28,7 @@ def test_what_is_due_is_pulled_once_whoever_dies_and_all_end_cleanly(fleet: Mach
     time.sleep(1.5)
     assert len(fleet.runs()) == 2 * len(names)
     assert fleet.sql("SELECT count(*) FROM procrastinate_jobs") == [(0,)]
+    fleet.sql("UPDATE members SET seen_at = now() - interval '2 minutes' WHERE name = %s", dead)
     told = until(lambda: (found := fleet.status()["cluster"]) and len(found["members"]) == 3 and found)
     assert (told["waiting"], told["running"]) == (0, 0)
     assert [process.stop() for process in (*workers, serve)] == [0, 0, 0]
