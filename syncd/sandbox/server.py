@@ -25,7 +25,8 @@ from syncd.sandbox.district import District
 from syncd.sandbox.faults import TRANSPORT, Faults, fault
 from syncd.sandbox.habits import Habits
 from syncd.sandbox.oauth import SCOPES, Access
-from syncd.sandbox.oneroster import BASES, OneRoster, TokenEndpoint
+from syncd.sandbox.oneroster import BASES, OneRoster
+from syncd.sandbox.tokens import TokenEndpoint
 
 STARTUP = 20  # seconds
 

@@ -21,7 +21,8 @@ from syncd.store import Store, open_store, roster, runs, tables
 from syncd.sync import planning
 from syncd.sync import run as sync
 from tests import stores
-from tests.model.oracle import KINDS, Limits, Oracle, Outcome, Row
+from tests.model.oracle import KINDS, Limits, Oracle
+from tests.model.plan import Outcome, Row
 from tests.model.sis import EPOCH, HONEST, RESOURCE, InMemory, Key, Killed, Mischief, Said, Sis
 
 SOURCE, NEIGHBOUR = "springfield", "shelbyville"
