@@ -71,6 +71,19 @@ def before(connection: Connection, source: str, reader: str) -> Before | None:
     return Before(worth, row.cursor, found, {resource: frozenset(ids) for resource, ids in open_still.items()})
 
 
+def ids(connection: Connection, source: str, resource: str, number: int) -> list[str]:
+    """The ids of one page's documents."""
+    where = (pages.c.source == source, pages.c.resource == resource, pages.c.number == number)
+    return msgspec.msgpack.decode(connection.execute(select(pages.c.ids).where(*where)).scalar_one(), type=list[str])
+
+
+def content(connection: Connection, source: str, resource: str, number: int) -> tuple[bytes, list[str]]:
+    """(fingerprints, ids) of one page's documents."""
+    where = (pages.c.source == source, pages.c.resource == resource, pages.c.number == number)
+    row = connection.execute(select(pages.c.fingerprints, pages.c.ids).where(*where)).one()
+    return bytes(row.fingerprints), msgspec.msgpack.decode(row.ids, type=list[str])
+
+
 class Contents:
     """Reads what stands on the known pages of a source, over one connection that it opens when first asked. Threads may share it."""
 
@@ -81,13 +94,11 @@ class Contents:
 
     def __call__(self, resource: str, number: int) -> tuple[bytes, list[str]]:
         """(fingerprints, ids) of one page's documents. Raises StoreError."""
-        where = (pages.c.source == self._source, pages.c.resource == resource, pages.c.number == number)
         with self._turn, self._store.told():
             if self._connection is None:
                 self._connection = self._store.session()
             with self._connection.begin():
-                row = self._connection.execute(select(pages.c.fingerprints, pages.c.ids).where(*where)).one()
-        return bytes(row.fingerprints), msgspec.msgpack.decode(row.ids, type=list[str])
+                return content(self._connection, self._source, resource, number)
 
     def close(self) -> None:
         if self._connection is not None:

@@ -4,7 +4,9 @@ What came again as it was known is not staged. So, of what is known, absent is w
 came again without it; of everything else, what is not staged.
 """
 
-from collections.abc import Callable
+from bisect import bisect_left, bisect_right
+from itertools import compress, pairwise
+from operator import not_
 from typing import Any
 
 import msgspec
@@ -12,6 +14,8 @@ from sqlalchemy import Connection, Select, and_, delete, func, insert, literal, 
 
 from syncd.contract.connector import Resource
 from syncd.roster.kinds import KINDS
+from syncd.store import bulk, pages
+from syncd.store.pages import Stored
 from syncd.store.tables import ROSTER
 from syncd.sync.known import KnownResource, split
 from syncd.sync.stage import Staged
@@ -22,12 +26,12 @@ BATCH = 500
 FEW = 200_000
 
 
-def find_lost(connection: Connection, staged: Staged) -> bool:
+def find_lost(connection: Connection, source: str, staged: Staged) -> bool:
     """Fill `lost_documents` after a full pull. False when a document came both as it is known and in another version: which is right can
     not be told without reading both, and nothing that was staged may be used."""
     with connection.begin():
         return all(
-            _find_lost(connection, staged, staged.known.resources[resource.name], resource)
+            _find_lost(connection, source, staged, resource)
             for resource in staged.resources
             if staged.known is not None and resource.name in staged.known.resources
         )
@@ -40,33 +44,84 @@ def note(connection: Connection, source: str, staged: Staged) -> None:
             note_absent(connection, source, staged, kind)
 
 
-def _find_lost(connection: Connection, staged: Staged, known: KnownResource, resource: Resource) -> bool:
-    read = staged.read.get(resource.name, 0)
+def _find_lost(connection: Connection, source: str, staged: Staged, resource: Resource) -> bool:
+    assert staged.known is not None
+    known, read = staged.known.resources[resource.name], staged.read.get(resource.name, 0)
     if known.whole and not known.unsettled and not read:
         return True
-    lost = 0
-    for _, _, ids in known.ids():
-        lost += _add(connection, resource.name, ids)
-    lost += _add(connection, resource.name, sorted(known.unsettled))
-    anew = _came_anew(resource)
-    mine = lost_documents.c.resource == resource.name
-    connection.execute(delete(lost_documents).where(mine, lost_documents.c.document_id.in_(anew)))
-    among_lost = _among(connection, select(lost_documents.c.document_id).where(mine), few=lost + read <= FEW)
-    among_anew = _among(connection, anew, few=lost + read <= FEW)
-    for number, ids, _ in known.ids():
-        twice = among_anew(ids)
-        if twice and _in_two_versions(connection, known, resource.name, number, twice):
+    anew = Found(connection, _came_anew(resource), few=read <= FEW)
+    lost = len(known.unsettled)
+    _lose(connection, resource.name, sorted(known.unsettled))
+    for page in known.pages:
+        marks = known.marks(page.number)
+        if marks is True and not anew.may_be_on(page):
+            continue
+        ids = pages.ids(connection, source, resource.name, page.number)
+        again, not_again = _parted(ids, marks)
+        twice = anew.among(again)
+        if twice and _in_two_versions(connection, source, page, twice):
             return False
-        for again in _batches(sorted(among_lost(ids))):
-            connection.execute(delete(lost_documents).where(mine, lost_documents.c.document_id.in_(again)))
+        lost += _lose(connection, resource.name, sorted(set(not_again) - anew.among(not_again)))
+    mine = lost_documents.c.resource == resource.name
+    connection.execute(delete(lost_documents).where(mine, lost_documents.c.document_id.in_(_came_anew(resource))))
+    if lost and not _apart(known.pages):
+        _find_again(connection, source, known, resource.name, few=lost <= FEW)
     return True
 
 
-def _in_two_versions(connection: Connection, known: KnownResource, resource: str, number: int, twice: set[str]) -> bool:
+def _find_again(connection: Connection, source: str, known: KnownResource, resource: str, *, few: bool) -> None:
+    """Nothing that stood twice, and came again in one of its places, is lost."""
+    mine = lost_documents.c.resource == resource
+    lost = Found(connection, select(lost_documents.c.document_id).where(mine), few=few)
+    for page in known.pages:
+        marks = known.marks(page.number)
+        if marks is not False and lost.may_be_on(page):
+            again, _ = _parted(pages.ids(connection, source, resource, page.number), marks)
+            for some in _batches(sorted(lost.among(again))):
+                connection.execute(delete(lost_documents).where(mine, lost_documents.c.document_id.in_(some)))
+
+
+class Found:
+    """The ids that a query finds: in memory where they are few, else looked up in the database."""
+
+    def __init__(self, connection: Connection, query: Select[Any], *, few: bool) -> None:
+        self._connection, self._query = connection, query
+        self._ids = set(connection.execute(query).scalars()) if few else None
+        self._in_order = sorted(self._ids or ())
+
+    def may_be_on(self, page: Stored) -> bool:
+        """Whether one of them may stand on a page, by its outer ids."""
+        if self._ids is None or page.first is None or page.last is None:
+            return self._ids is None or bool(self._ids)
+        return bisect_left(self._in_order, page.first) < bisect_right(self._in_order, page.last)
+
+    def among(self, ids: list[str]) -> set[str]:
+        """Those of the ids that it finds."""
+        if self._ids is not None:
+            return self._ids.intersection(ids)
+        (column,) = self._query.selected_columns
+        query = self._query
+        return {one for some in _batches(ids) for one in self._connection.execute(query.where(column.in_(some))).scalars()}
+
+
+def _parted(ids: list[str], marks: bytearray | bool) -> tuple[list[str], list[str]]:
+    """Those of a page's ids that came again, and those that did not."""
+    if isinstance(marks, bool):
+        return (ids, []) if marks else ([], ids)
+    return list(compress(ids, marks)), list(compress(ids, map(not_, marks)))
+
+
+def _apart(known: list[Stored]) -> bool:
+    """Whether the outer ids of the pages tell that no document stands on two of them."""
+    rising = all(page.first is not None for page in known if page.count)
+    return rising and all(one.last < other.first for one, other in pairwise(page for page in known if page.count))  # type: ignore[operator]
+
+
+def _in_two_versions(connection: Connection, source: str, page: Stored, twice: set[str]) -> bool:
     """Whether one of the documents of a known page came in this pull with other bytes than those."""
-    fingerprints, ids = known.content(number)
+    fingerprints, ids = pages.content(connection, source, page.resource, page.number)
     right = {(one, mark) for one, mark in zip(ids, split(fingerprints), strict=True) if one in twice}
-    query = select(staged_pages.c.fingerprints, staged_pages.c.ids).where(staged_pages.c.resource == resource)
+    query = select(staged_pages.c.fingerprints, staged_pages.c.ids).where(staged_pages.c.resource == page.resource)
     for row in connection.execute(query.execution_options(yield_per=1)):
         came = zip(msgspec.msgpack.decode(row.ids, type=list[str]), split(row.fingerprints), strict=True)
         if any(one in twice and (one, mark) not in right for one, mark in came):
@@ -82,22 +137,10 @@ def _came_anew(resource: Resource) -> Select[Any]:
     return select(staged_parts.c.document_id).where(staged_parts.c.resource == resource.name)
 
 
-def _add(connection: Connection, resource: str, ids: list[str]) -> int:
-    there = select(lost_documents.c.document_id).where(lost_documents.c.resource == resource)
-    for some in _batches(ids):
-        known = set(connection.execute(there.where(lost_documents.c.document_id.in_(some))).scalars())
-        rows = [{"resource": resource, "document_id": one} for one in dict.fromkeys(some) if one not in known]
-        if rows:
-            connection.execute(insert(lost_documents), rows)
+def _lose(connection: Connection, resource: str, ids: list[str]) -> int:
+    if ids:
+        bulk.load(connection, lost_documents, ("resource", "document_id"), [(resource, one) for one in ids])
     return len(ids)
-
-
-def _among(connection: Connection, found: Select[Any], *, few: bool) -> Callable[[list[str]], set[str]]:
-    """A function that says which of some ids a query finds."""
-    if few:
-        return set(connection.execute(found).scalars()).intersection
-    (column,) = found.selected_columns
-    return lambda ids: {one for some in _batches(ids) for one in connection.execute(found.where(column.in_(some))).scalars()}
 
 
 def note_absent(connection: Connection, source: str, staged: Staged, kind: str) -> None:

@@ -6,9 +6,8 @@ place is read again, which is slower and nothing else. (A mark of one byte for e
 """
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate, compress
-from operator import not_
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate
 
 from syncd.contract.connector import Resource
 from syncd.contract.known import Known, Same
@@ -101,7 +100,7 @@ class KnownResource:
 
     def _load(self) -> bool:
         """Bring the next page within reach; False when there is none, or no room for it."""
-        while self._ahead < len(self.pages) and self._whole(self._ahead):
+        while self._ahead < len(self.pages) and self.marks(self._ahead) is True:
             self._ahead += 1
         if self._ahead >= len(self.pages) or not self._make_room():
             return False
@@ -125,19 +124,10 @@ class KnownResource:
         self._behind, self._near, self._loaded = self._near, {}, 0
         return True
 
-    def _whole(self, number: int) -> bool:
-        """Whether all of a page came again."""
-        return 0 not in self._came[self._starts[number] : self._starts[number + 1]]
-
-    def ids(self) -> Iterator[tuple[int, list[str], list[str]]]:
-        """Page by page: its number, the ids that came again, and those that did not."""
-        for page in self.pages:
-            ids = self.content(page.number)[1]
-            if self._whole(page.number):
-                yield page.number, ids, []
-            else:
-                marks = self._came[self._starts[page.number] : self._starts[page.number + 1]]
-                yield page.number, list(compress(ids, marks)), list(compress(ids, map(not_, marks)))
+    def marks(self, number: int) -> bytearray | bool:
+        """What of a page came again: all of it (True), nothing (False), or a mark for each document."""
+        marks = self._came[self._starts[number] : self._starts[number + 1]]
+        return True if 0 not in marks else marks if 1 in marks else False
 
     @property
     def whole(self) -> bool:

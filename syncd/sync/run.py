@@ -289,7 +289,7 @@ def _pull(work: _Work) -> Staged:
             counting.count_known(connection, report, staged)
             return staged
         doubles.settle(connection, latest=staged.incremental)
-        if not absent.find_lost(connection, staged):
+        if not absent.find_lost(connection, order.source, staged):
             log.info("pulling everything", error="documents came as they are known and in another version too")
             staged = _begin_anew(work, connector)
             doubles.settle(connection)
