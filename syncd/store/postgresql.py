@@ -195,4 +195,9 @@ def open_database(url: URL) -> PostgresStore:
 def _on_connect(connection: Any, _record: object) -> None:
     # A staging table is a temporary one: its pages in memory, up to this much.
     connection.execute("SET temp_buffers = '64MB'")
+    # A run joins large tables a few times, by statements that are not worth compiling; and a few rows of many are found by an index, since
+    # what it looks at lies in memory, or on a disk that has no arm to move.
+    connection.execute("SET work_mem = '32MB'")
+    connection.execute("SET jit = off")
+    connection.execute("SET random_page_cost = 1.1")
     connection.commit()

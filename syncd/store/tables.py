@@ -54,8 +54,9 @@ for _kind, _table in ROSTER.items():
     # How many are active and who went lately, in all and by school, is asked by each run.
     _by = [_table.c[SCHOOL[_kind]]] if _kind in SCHOOL else []
     Index(f"ix_{_table.name}_counted", _table.c.source, _table.c.status, _table.c.deactivated_at, *_by)
-Index(None, ROSTER["enrollment"].c.source, ROSTER["enrollment"].c.section_id, ROSTER["enrollment"].c.role)
-Index(None, ROSTER["enrollment"].c.source, ROSTER["enrollment"].c.user_id)
+_enrollment = ROSTER["enrollment"].c
+Index(None, _enrollment.source, _enrollment.section_id, _enrollment.role, _enrollment.status)
+Index(None, _enrollment.source, _enrollment.user_id)
 
 # What one document states of a user whom another one describes (syncd/roster/user.py).
 user_parts = Table(

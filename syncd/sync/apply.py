@@ -28,11 +28,15 @@ def apply(connection: Connection, report: RunReport, epoch: int, at: datetime, p
     """
     lease.check_epoch(connection, report.source, epoch)
     for kind in KINDS:
-        with bulk.filling(connection, ROSTER[kind], report.counts[PLURAL[kind]].created):
-            _create(connection, kind, report)
-        _overwrite(connection, kind, report)
-        _rekey(connection, kind, report)
-        _deactivate(connection, kind, report, at, restore=pulled is None)
+        counts = report.counts[PLURAL[kind]]
+        if counts.created:
+            with bulk.filling(connection, ROSTER[kind], counts.created):
+                _create(connection, kind, report)
+        if counts.updated or counts.reactivated:
+            _overwrite(connection, kind, report)
+            _rekey(connection, kind, report)
+        if counts.deactivated:
+            _deactivate(connection, kind, report, at, restore=pulled is None)
     link.follow(connection, report.source)
     _log(connection, report)
     if pulled is not None:

@@ -179,7 +179,7 @@ def in_plan(kind: str, *actions: Action) -> Select[Any]:
     return select(planned.c.record_id).where(planned.c.kind == kind, planned.c.action.in_([action.value for action in actions]))
 
 
-def _lately(source: str, since: datetime) -> Select[Any]:
+def lately(source: str, since: datetime) -> Select[Any]:
     """The runs of the source that finished since, those that a person decided left out."""
     return select(runs.c.id).where(runs.c.source == source, runs.c.finished_at >= since, runs.c.trigger.not_in(DECIDED))
 
@@ -197,27 +197,34 @@ def deactivated_lately(kind: str, source: str, since: datetime, *columns: Any) -
     )
 
 
-def created_lately(kind: str, source: str, since: datetime) -> Select[Any]:
-    """How many active records runs created since, the first run that brought the kind left out."""
-    held, made = ROSTER[kind], and_(changes.c.source == source, changes.c.kind == kind, changes.c.action == Action.CREATE.value)
-    brought = exists().where(made, changes.c.run == runs.c.id)
-    first = select(runs.c.id).where(runs.c.source == source, brought).order_by(runs.c.id).limit(1).scalar_subquery()
+def first_brought(kind: str, source: str) -> Select[Any]:
+    """The first run that brought the kind."""
+    made = (changes.c.source == source, changes.c.run == runs.c.id, changes.c.kind == kind, changes.c.action == Action.CREATE.value)
+    # Not `exists`: PostgreSQL would look for all that ever came, and not for the first.
+    any_made = select(changes.c.run).where(*made).limit(1).correlate(runs).scalar_subquery()
+    return select(runs.c.id).where(runs.c.source == source, any_made.is_not(None)).order_by(runs.c.id).limit(1)
+
+
+def created_by(kind: str, source: str, these: list[int]) -> Select[Any]:
+    """How many active records these runs created."""
+    held = ROSTER[kind]
+    made = (changes.c.source == source, changes.c.run.in_(these), changes.c.kind == kind, changes.c.action == Action.CREATE.value)
     # By the log, which stands in the order of runs; the run in the record itself tells whether it is still that one.
     return (
         select(func.count())
         .select_from(changes)
         .join(held, and_(held.c.source == source, held.c.id == changes.c.record_id, held.c.created_run == changes.c.run))
-        .where(made, changes.c.run.in_(_lately(source, since)), changes.c.run > first, held.c.status == "active")
+        .where(*made, held.c.status == "active")
     )
 
 
-def updated_lately(kind: str, source: str, since: datetime) -> Select[Any]:
-    """How many records runs updated since."""
+def updated_by(kind: str, source: str, these: list[int]) -> Select[Any]:
+    """How many records these runs updated."""
     return select(func.count(distinct(changes.c.record_id))).where(
         changes.c.source == source,
         changes.c.kind == kind,
         changes.c.action == Action.UPDATE.value,
-        changes.c.run.in_(_lately(source, since)),
+        changes.c.run.in_(these),
     )
 
 
@@ -281,11 +288,14 @@ def other_names(source: str) -> ColumnElement[bool]:
     )
 
 
+def taken_back(source: str) -> Select[Any]:
+    """The runs that a person undid. (An undo that was undone itself took back nothing that anybody still wants.)"""
+    return select(runs.c.id).where(runs.c.source == source, runs.c.state == State.UNDONE.value, runs.c.trigger != Trigger.UNDO.value)
+
+
 def undone(source: str) -> ColumnElement[bool]:
     """Whether a planned change would do again what a person undid, nothing having changed the record since."""
     later = changes.alias("later")
-    # An undo that was undone itself took back nothing that anybody still wants.
-    taken_back = select(runs.c.id).where(runs.c.source == source, runs.c.state == State.UNDONE.value, runs.c.trigger != Trigger.UNDO.value)
     by = select(runs.c.settled_by).where(runs.c.id == changes.c.run).correlate(changes).scalar_subquery()
     since = select(later.c.run).where(
         later.c.source == source, later.c.kind == changes.c.kind, later.c.record_id == changes.c.record_id, later.c.run > by
@@ -298,7 +308,7 @@ def undone(source: str) -> ColumnElement[bool]:
         select(changes.c.run)
         .where(
             changes.c.source == source,
-            changes.c.run.in_(taken_back),
+            changes.c.run.in_(taken_back(source)),
             changes.c.kind == planned.c.kind,
             changes.c.record_id == planned.c.record_id,
             again,

@@ -16,7 +16,7 @@ from syncd.errors import SourceUnavailable
 from syncd.roster.kinds import KINDS
 from syncd.store.tables import ROSTER
 from syncd.sync.plan import Action
-from syncd.sync.staging import planned
+from syncd.sync.staging import absent, planned
 
 log = structlog.get_logger()
 
@@ -51,6 +51,9 @@ def confirm(connection: Connection, source: str, connector: Connector, most: int
 
 def _confirm(connection: Connection, connector: Connector, kind: str, resources: list[str], most: int, found: Confirmed) -> list[str]:
     """The ids of those who stay."""
+    with connection.begin():
+        if connection.execute(select(absent.c.id).where(absent.c.kind == kind).limit(1)).first() is None:
+            return []
     missing = (planned.c.kind == kind, planned.c.action == Action.DEACTIVATE.value, planned.c.missing.is_(True))
     with connection.begin():
         count = connection.execute(select(func.count()).select_from(planned).where(*missing)).scalar_one()

@@ -66,6 +66,7 @@ def weigh(
     known = set()
     with connection.begin():
         actions = _actions(connection)
+        lately = list(connection.execute(compare.lately(source, since)).scalars())
 
         def count(query: Any) -> int:
             return int(connection.execute(query).scalar() or 0)
@@ -80,14 +81,15 @@ def weigh(
                 known.add(kind)
             planned_now = actions[kind]
             recent[kind] = Recent(
-                created=count(compare.created_lately(kind, source, since)) if Action.CREATE in planned_now else 0,
-                updated=count(compare.updated_lately(kind, source, since)) if Action.UPDATE in planned_now else 0,
+                created=_created(connection, kind, source, lately) if Action.CREATE in planned_now else 0,
+                updated=count(compare.updated_by(kind, source, lately)) if Action.UPDATE in planned_now else 0,
                 deactivated=count(compare.deactivated_lately(kind, source, since)) if Action.DEACTIVATE in planned_now else 0,
             )
             if kind in SCHOOL and Action.DEACTIVATE in planned_now:
                 schools[kind] = _schools(connection, kind, source, since)
         lost = tuple(connection.execute(compare.lost_schools(source)).scalars()) if Action.DEACTIVATE in actions["org"] else ()
-        again = {(kind, action): number for kind, action, number in _about(connection, compare.undone(source))}
+        any_undone = connection.execute(compare.taken_back(source).limit(1)).first() is not None
+        again = {(kind, action): number for kind, action, number in _about(connection, compare.undone(source))} if any_undone else {}
         doubted = {action: number for _, action, number in _about(connection, rekey.in_doubt())}
         renamed = {action: number for _, action, number in _about(connection, compare.renamed(source))}
         names = sum(number for _, _, number in _about(connection, compare.other_names(source)))
@@ -95,6 +97,13 @@ def weigh(
     return Plan(
         actions, active, seen, kept, frozenset(known), recent, schools, lost, unconfirmed or {}, again, doubted, renamed, names, whole
     )
+
+
+def _created(connection: Connection, kind: str, source: str, lately: list[int]) -> int:
+    """How many records runs created lately, the first run that brought the kind left out."""
+    first = connection.execute(compare.first_brought(kind, source)).scalar()
+    later = [run for run in lately if first is not None and run > first]
+    return int(connection.execute(compare.created_by(kind, source, later)).scalar_one()) if later else 0
 
 
 def to_apply(connection: Connection, plan: Plan) -> Plan:

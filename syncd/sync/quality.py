@@ -6,14 +6,29 @@ run that brings the missing one.
 
 from typing import Any
 
-from sqlalchemy import Connection, Select, Subquery, and_, delete, exists, func, insert, literal, or_, select, union, union_all
+from sqlalchemy import (
+    CompoundSelect,
+    Connection,
+    Select,
+    Subquery,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    union,
+    union_all,
+)
 from sqlalchemy.sql.elements import ColumnElement
 
 from syncd.roster.kinds import fields
 from syncd.store.tables import ROSTER, waiting
 from syncd.sync import compare
 from syncd.sync.stage import Staged
-from syncd.sync.staging import STAGED, absent, staged_problems, staged_unreadable, staged_waiting
+from syncd.sync.staging import STAGED, absent, shared_emails, staged_problems, staged_unreadable, staged_waiting
 
 BATCH = 1_000
 _KEPT = (*fields("enrollment"), "extra")
@@ -43,11 +58,11 @@ def set_aside(connection: Connection, source: str, staged: Staged) -> None:
     table = STAGED["enrollment"]
     held = ROSTER["enrollment"].c
     new = ~exists(select(held.id).where(held.source == source, held.id == table.c.id, held.status == "active"))
+    of_nobody = {field: and_(table.c.gone.is_(False), ~_is_there(source, staged, kind, table.c[field])) for field, kind in _NEEDS}
     with connection.begin():
-        for field, kind in _NEEDS:
-            nobody = and_(table.c.gone.is_(False), ~_is_there(source, staged, kind, table.c[field]))
-            if connection.execute(select(table.c.id).where(nobody).limit(1)).first() is None:
-                continue
+        if connection.execute(select(table.c.id).where(or_(*of_nobody.values())).limit(1)).first() is None:
+            return
+        for field, nobody in of_nobody.items():
             told = select(table.c.resource, table.c.id, literal("no-such-record"), literal(field))
             _note(connection, told, and_(nobody, new), fatal=True)
             _note(connection, told, and_(nobody, ~new), fatal=False)
@@ -80,17 +95,12 @@ def _is_there(source: str, staged: Staged, kind: str, wanted: Any) -> ColumnElem
 
 def look_over(connection: Connection, source: str, staged: Staged) -> None:
     """Note what is odd but usable, for the report; it changes nothing."""
-    user = _there("user", source, staged, "email", "given_name", "family_name", "home_id", "roles")
-    address = func.lower(user.c.email)
-    often = select(address).where(user.c.email.is_not(None)).group_by(address).having(func.count() > 1)
+    user = _there("user", source, staged, "given_name", "family_name", "home_id", "roles")
+    nameless = and_(user.c.given_name.is_(None), user.c.family_name.is_(None))
+    homeless = and_(func.coalesce(user.c.home_id, "") == "", compare.is_student(user))
     with connection.begin():
-        nameless = and_(user.c.given_name.is_(None), user.c.family_name.is_(None))
-        homeless = and_(func.coalesce(user.c.home_id, "") == "", compare.is_student(user))
-        for rule, field, odd in (
-            ("two-users-one-email", "email", address.in_(often)),
-            ("no-name", "name", nameless),
-            ("no-school", "school", homeless),
-        ):
+        _note_shared_emails(connection, source, staged)
+        for rule, field, odd in (("no-name", "name", nameless), ("no-school", "school", homeless)):
             _note(connection, select(user.c.resource, user.c.id, literal(rule), literal(field)), odd)
         if not staged.incremental:
             section = _there("section", source, staged)
@@ -100,6 +110,25 @@ def look_over(connection: Connection, source: str, staged: Staged) -> None:
             for kind in ("org", "term"):
                 _note_circles(connection, _there(kind, source, staged, "parent_id"))
             _note_lost_references(connection, source, staged)
+
+
+def _note_shared_emails(connection: Connection, source: str, staged: Staged) -> None:
+    """Two users with one email, both of whom are there; which emails could be such is found first, without asking of each who that is."""
+    user = _there("user", source, staged, "email")
+    address = func.lower(user.c.email)
+    came, held = STAGED["user"].c, ROSTER["user"].c
+    everybody: Select[Any] | CompoundSelect[Any] = select(came.id, came.email).where(came.gone.is_(False))
+    if not staged.incremental and staged.knows("user"):
+        everybody = union_all(everybody, select(held.id, held.email).where(held.source == source, held.status == "active"))
+    anybody = everybody.subquery()
+    theirs = func.lower(anybody.c.email)
+    twice = select(theirs).where(anybody.c.email.is_not(None)).group_by(theirs).having(func.min(anybody.c.id) != func.max(anybody.c.id))
+    connection.execute(insert(shared_emails).from_select(["address"], twice))
+    if connection.execute(select(shared_emails.c.address).limit(1)).first() is None:
+        return
+    shared = address.in_(select(shared_emails.c.address))
+    often = select(address).where(shared).group_by(address).having(func.count() > 1)
+    _note(connection, select(user.c.resource, user.c.id, literal("two-users-one-email"), literal("email")), address.in_(often))
 
 
 def _there(kind: str, source: str, staged: Staged, *names: str) -> Subquery:
@@ -123,11 +152,23 @@ def _kept(kind: str, source: str) -> tuple[ColumnElement[bool], ...]:
 def _has_one(section: Subquery, role: str, source: str, staged: Staged) -> ColumnElement[bool]:
     """Whether anybody is enrolled in a section with a role."""
     table, held = STAGED["enrollment"].c, ROSTER["enrollment"].c
-    came = section.c.id.in_(select(table.section_id).where(table.role == role, table.gone.is_(False), table.section_id.is_not(None)))
+    members = select(table.section_id).where(table.role == role, table.gone.is_(False), table.section_id.is_not(None))
+    came = section.c.id.in_(members.distinct())
     if not staged.knows("enrollment"):
         return came
-    stands = select(held.id).where(*_kept("enrollment", source), held.section_id == section.c.id, held.role == role)
-    return or_(came, stands.correlate(section).exists())
+    # An index alone tells who is enrolled; who of them came again is asked only where anybody did not.
+    this = (held.source == source, held.section_id == section.c.id, held.role == role)
+    enrolled = select(held.id).where(*this, held.status == "active").correlate(section).exists()
+    stands = select(held.id).where(*this, *_kept("enrollment", source)).correlate(section).exists()
+    return or_(came, and_(enrolled, or_(section.c.id.not_in(_touched(source)), stands)))
+
+
+def _touched(source: str) -> CompoundSelect[Any]:
+    """The sections with enrollments that came anew, or did not come."""
+    held, table = ROSTER["enrollment"], STAGED["enrollment"]
+    sections = select(held.c.section_id).where(held.c.source == source, held.c.section_id.is_not(None))
+    gone = and_(absent.c.kind == "enrollment", held.c.id == absent.c.id)
+    return union(sections.join_from(absent, held, gone), sections.join_from(table, held, held.c.id == table.c.id))
 
 
 def _note_lost_references(connection: Connection, source: str, staged: Staged) -> None:

@@ -15,7 +15,7 @@ from syncd.store.tables import ROSTER
 from syncd.sync import compare
 from syncd.sync.plan import Action
 from syncd.sync.stage import Staged
-from syncd.sync.staging import STAGED, index_people, known_people, pairs, planned, staged_problems
+from syncd.sync.staging import STAGED, absent, index_people, known_people, pairs, planned, staged_problems
 
 BATCH = 1_000
 _USERS = (ROSTER["user"], STAGED["user"])
@@ -71,10 +71,13 @@ def _goes() -> ColumnElement[bool]:
 def _untold(staged: Staged) -> ColumnElement[bool]:
     """Whether the pull did not say anything of somebody whom we have: not all was asked for, or not all came."""
     old, told, plan = ROSTER["user"].c, STAGED["user"].alias("told"), planned.alias("plan")
-    came = exists().where(told.c.id == old.id) if staged.incremental else ~compare.did_not_come("user", old.id)
+    if staged.incremental:
+        said_nothing = ~exists().where(told.c.id == old.id)
+    else:
+        said_nothing = old.id.in_(select(absent.c.id).where(absent.c.kind == "user"))
     goes = exists().where(plan.c.kind == "user", plan.c.record_id == old.id)
     rekeyed = select(plan.c.old_id).where(plan.c.kind == "user", plan.c.old_id.is_not(None))
-    return and_(old.status == "active", ~came, ~goes, old.id.not_in(rekeyed))
+    return and_(old.status == "active", said_nothing, ~goes, old.id.not_in(rekeyed))
 
 
 def _alike(source: str) -> list[Select[Any]]:

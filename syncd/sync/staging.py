@@ -155,6 +155,9 @@ staged_waiting = Table(
 # Those of the roster who may be somebody who comes.
 known_people = Table("known_people", metadata, Column("id", Text, primary_key=True), prefixes=["TEMPORARY"], sqlite_with_rowid=False)
 
+# Emails, in small letters, that more than one user could have (syncd/sync/quality.py).
+shared_emails = Table("shared_emails", metadata, Column("address", Text, primary_key=True), prefixes=["TEMPORARY"])
+
 # Who might be the same person under another id, and by what.
 pairs = Table(
     "pairs",
@@ -188,7 +191,8 @@ def index(connection: Connection) -> None:
     """Index what was staged, once it is all there: cheaper than keeping an index while rows stream in."""
     with connection.begin():
         for kind in KINDS:
-            _index(connection, f"staged_{PLURAL[kind]}", "id")
+            # With `gone`, the index alone tells whether somebody is there.
+            _index(connection, f"staged_{PLURAL[kind]}", "id, gone")
         _index(connection, "staged_parts", "user_id, guardian_id")
         _index(connection, "staged_parts", "resource, document_id")
         _index(connection, "staged_unreadable", "resource, document_id")
