@@ -4,12 +4,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
 from syncd.roster.kinds import KINDS, PLURAL
 from syncd.store import bulk
 from syncd.store.columns import canonical
-from syncd.store.runs import FIRST
 from syncd.store.tables import ROSTER, SCHOOL
 from syncd.sync import absent, compare, rekey
 from syncd.sync.guard import Reason
@@ -198,15 +197,6 @@ def _hold_dependents(connection: Connection, source: str) -> None:
             "depends",
             and_(planned.c.kind == kind, planned.c.action == Action.DEACTIVATE.value, planned.c.record_id.in_(going)),
         )
-
-
-def planned_changes(connection: Connection, limit: int | None = None) -> list[tuple[str, str, str, dict[str, Any]]]:
-    """(kind, record id, action, fields) of the plan, what is held included, people first, by id."""
-    people_first = (case(FIRST, value=planned.c.kind), planned.c.record_id)
-    query = select(planned.c.kind, planned.c.record_id, planned.c.action, planned.c.fields).order_by(*people_first)
-    with connection.begin():
-        rows = connection.execute(query if limit is None else query.limit(limit)).all()
-    return [(row.kind, row.record_id, row.action, row.fields or {}) for row in rows]
 
 
 def _followed(connection: Connection, rules: tuple[str, ...]) -> list[Reason]:

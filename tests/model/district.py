@@ -18,8 +18,8 @@ from syncd.report import Mode, RunReport, State, Trigger
 from syncd.roster.kinds import PLURAL
 from syncd.settings.guard import GuardSettings
 from syncd.store import Store, open_store, roster, runs, tables
-from syncd.sync import planning
 from syncd.sync import run as sync
+from syncd.sync.staging import planned
 from tests import stores
 from tests.model.oracle import KINDS, Limits, Oracle
 from tests.model.plan import Outcome, Row
@@ -166,18 +166,19 @@ class District:
     def verify(self) -> bool:
         """A dry run of everything: does it say that the roster equals the source?"""
         said = Said()
-        planned: list[Any] = []
+        wants: list[Any] = []
 
         def keep(connection: Connection) -> None:
-            planned.extend(planning.planned_changes(connection))
+            with connection.begin():
+                wants.extend(connection.execute(select(planned.c.kind, planned.c.record_id, planned.c.action)))
 
         report = self._run(said=said, dry_run=True, on_plan=keep)
         assert report.state == State.PLANNED
         outcome = self._judge(said, HONEST)
         self._compare(report, outcome, said)
         wanted = {change.key: change.action for change in outcome.applied} | {key: held[0].action for key, held in outcome.held.items()}
-        assert {(kind, record_id): action for kind, record_id, action, _ in planned} == wanted
-        equal = not planned and not report.doubts
+        assert {(kind, record_id): action for kind, record_id, action in wants} == wanted
+        equal = not wants and not report.doubts
         assert equal == (not wanted)
         self.oracle.failed(report.run, Clock.moment, "planned")
         self.check()
