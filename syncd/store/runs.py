@@ -58,12 +58,13 @@ def start(connection: Connection, source: str, *, mode: str, trigger: str, at: d
     Raises Outdated when a newer syncd has upgraded the store: looked for behind the epoch, whose row an upgrade takes as well, so that
     either this sees the upgrade or the upgrade ends the epoch.
     """
+    # The epoch first, as whoever applies: one that lost its lock on the way could be at that, and each would wait for the other.
+    epoch = lease.next_epoch(connection, source)
     connection.execute(
         update(runs)
         .where(runs.c.source == source, runs.c.state == State.RUNNING)
         .values(state=State.FAILED, finished_at=at, error=INTERRUPTED, progress=None)
     )
-    epoch = lease.next_epoch(connection, source)
     migrations.refuse_newer(connection)
     row = {"source": source, "epoch": epoch, "mode": mode, "trigger": trigger, "state": State.RUNNING, "started_at": at}
     nothing: dict[str, Any] = {"counts": {}, "requests": 0, "bytes": 0, "held": [], "doubts": []}

@@ -29,7 +29,7 @@ def kill_at(point: str, told: int) -> None:
     steps = point.split(" > ")
 
     def reached(where: str) -> None:
-        if threading.current_thread().name.startswith("pull") and where.startswith(steps[0]):
+        if threading.current_thread().name.startswith(("pull", "fetch")) and where.startswith(steps[0]):
             steps.pop(0)
             if not steps:
                 os.kill(os.getpid(), signal.SIGKILL)
