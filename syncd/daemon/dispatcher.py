@@ -55,6 +55,7 @@ class Dispatcher(Service):
         """Look once. Raises StoreError, and Outdated when a newer syncd has upgraded the store."""
         # A new configuration may come while this goes on: what is planned is what was looked at, and not what holds by now.
         sources = self._sources
+        self._member.hold_on()
         with self._store.write() as connection:
             migrations.refuse_newer(connection)
             if not members.seen(connection, self._member.name):

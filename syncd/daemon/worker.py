@@ -26,7 +26,7 @@ from syncd.daemon import breaker, cluster, places, queue
 from syncd.daemon.cluster import Membership
 from syncd.daemon.pace import SharedPace
 from syncd.daemon.serve import reloaded
-from syncd.errors import AlreadyRunning, Outdated, StoreError, SyncdError
+from syncd.errors import AlreadyRunning, DaemonRunning, Outdated, StoreError, SyncdError
 from syncd.report import Mode, Trigger
 from syncd.settings.file import Settings
 from syncd.store import due, members, migrations, open_store, runs
@@ -67,7 +67,7 @@ class Worker:
     def __init__(self, path: Path, settings: Settings, membership: Membership) -> None:
         self.problem: SyncdError | None = None
         self._path, self._settings = path, settings
-        self._store, self._name, self._queue = membership
+        self._store, self._name, self._queue, self._hold_on = membership
         self._pace = SharedPace(self._store)
         self._stop = threading.Event()
         # Runs that may end the process go one by one, so that none of them takes the blame for another.
@@ -145,13 +145,14 @@ class Worker:
             beat = self._settings.cluster.beat
             try:
                 await asyncio.to_thread(self._tell_that_it_lives)
-            except (Outdated, _TakenForDead) as problem:
+            except (Outdated, DaemonRunning, _TakenForDead) as problem:
                 self._end(problem)
                 return
             except SyncdError as problem:
                 log.error("could not give a sign of life; it is tried again", error=str(problem))
 
     def _tell_that_it_lives(self) -> None:
+        self._hold_on()
         with self._store.write() as connection:
             migrations.refuse_newer(connection)
             listeners = [listener.worker_id for listener in self._listeners if listener.worker_id is not None]

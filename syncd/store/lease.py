@@ -5,7 +5,7 @@ next one when it starts and applies only if it is still the latest (design secti
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 
 from sqlalchemy import Connection, select
 
@@ -35,38 +35,43 @@ def hold(store: Store, source: str) -> Iterator[None]:
 
 @contextmanager
 def serve_alone(store: Store) -> Iterator[Callable[[], None]]:
-    """Be the store's daemon. Raises DaemonRunning when another process is; runs by hand beside it are welcome.
-
-    Gives what is to be called every few seconds: a database that was started anew has forgotten the lock, and it has to be taken again.
-    That raises DaemonRunning, too, when another was quicker.
-    """
+    """Be the store's daemon. Raises DaemonRunning when another process is; runs by hand beside it are welcome. Gives back `_hold_on`."""
 
     def busy(pid: str) -> DaemonRunning:
         told = f"the store {store.name} is served by another daemon already (process {pid})."
         return DaemonRunning(told, advice="Stop that one first, or give this one a store of its own.")
 
-    with ExitStack() as held:
-        held.enter_context(store.locked(DAEMON, busy))
-
-        def hold_on() -> None:
-            # While the database is away, nobody else can begin either.
-            with suppress(StoreError):
-                if not store.is_locked(DAEMON):
-                    held.enter_context(store.locked(DAEMON, busy))
-
-        yield hold_on
+    with _hold_on(store, lambda: store.locked(DAEMON, busy)) as again:
+        yield again
 
 
 @contextmanager
-def serve_together(store: PostgresStore) -> Iterator[None]:
-    """Be one of several processes that share the store. Raises DaemonRunning when a daemon has it alone, which must not begin either."""
+def serve_together(store: PostgresStore) -> Iterator[Callable[[], None]]:
+    """Be one of several processes that share the store. Raises DaemonRunning when a daemon has it alone, which must not begin either. Gives
+    back `_hold_on`."""
 
     def busy(pid: str) -> DaemonRunning:
         told = f"the store {store.name} is served by a daemon that shares it with nobody (process {pid})."
         return DaemonRunning(told, advice="Stop that one first, and give it the same [cluster] as the others.")
 
-    with store.shared(DAEMON, busy):
-        yield
+    with _hold_on(store, lambda: store.shared(DAEMON, busy)) as again:
+        yield again
+
+
+@contextmanager
+def _hold_on(store: Store, take: Callable[[], AbstractContextManager[None]]) -> Iterator[Callable[[], None]]:
+    """Hold the daemons' lock. Gives what is to be called every few seconds: a database that was started anew has forgotten the lock, and it
+    has to be taken again. That raises DaemonRunning when another was quicker."""
+    with ExitStack() as held:
+        held.enter_context(take())
+
+        def again() -> None:
+            # While the database is away, nobody else can begin either.
+            with suppress(StoreError):
+                if not store.is_locked(DAEMON):
+                    held.enter_context(take())
+
+        yield again
 
 
 def is_held(store: Store, source: str) -> bool:

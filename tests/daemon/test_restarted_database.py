@@ -50,6 +50,8 @@ def test_a_database_that_is_started_anew_during_a_run_leaves_it_undone_and_told_
     other = fleet.start("worker")
     # Either the run is told as failed, and its next time comes, or it is done again at once.
     until(lambda: fleet.runs()[-1].state != State.RUNNING, lambda: worker.log + serve.log)
+    # What the worker could not give back while the database was away, it gives back with its next sign of life.
+    until(lambda: fleet.sql("SELECT source FROM due WHERE member IS NOT NULL") == [], lambda: worker.log + serve.log)
     fleet.due_now("springfield")
     until(lambda: fleet.runs()[-1].state == State.APPLIED and fleet.whole(), lambda: other.log + worker.log + serve.log)
     _, broken, *done = fleet.runs()
@@ -60,6 +62,22 @@ def test_a_database_that_is_started_anew_during_a_run_leaves_it_undone_and_told_
     assert changes and len(changes) == len(set(changes)), "each change is logged once"
     assert worker.popen.poll() in (None, 1) and serve.popen.poll() is None
     assert "Traceback" not in worker.log + serve.log + other.log
+
+
+@pytest.mark.fault("X7")
+@pytest.mark.parametrize("role", ["serve", "worker"])
+def test_a_store_that_is_shared_stays_so_when_the_database_is_started_anew(role: str, fleet: Machines, server: postgresql.Server) -> None:
+    member = fleet.start(role)
+    server.restart(signal.SIGINT)
+    until(lambda: lease.is_held(fleet.store, lease.DAEMON) or member.popen.poll() is not None, lambda: member.log)
+    if member.popen.poll() is not None:
+        # A worker whose queue broke off ends, and is started anew.
+        assert (role, member.popen.poll()) == ("worker", 1), member.log
+        member = fleet.start(role)
+    fleet.config.write_text(fleet.config.read_text().replace("enabled = true", "enabled = false"))
+    alone = fleet.start("serve", ready=False)
+    assert alone.ended() == 75 and "is served by another daemon already" in alone.log
+    assert member.stop() == 0 and "Traceback" not in member.log
 
 
 @pytest.mark.fault("X7")
