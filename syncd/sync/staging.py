@@ -202,6 +202,8 @@ def index(connection: Connection) -> None:
 def count(connection: Connection) -> None:
     """Let the planner know how much was staged: nobody else looks at a temporary table, so that nobody else would tell it."""
     if connection.dialect.name == "postgresql":
+        # Rows that it looks at are 300 times this; a tenth of what is usual tells as much.
+        connection.exec_driver_sql("SET LOCAL default_statistics_target = 10")
         for table in metadata.tables:
             connection.exec_driver_sql(f"ANALYZE {table}")
     else:

@@ -18,9 +18,9 @@ from sqlalchemy.exc import OperationalError
 from syncd.errors import AlreadyRunning, ConfigError, DaemonRunning, StoreError
 from syncd.sandbox import District, Sandbox, running
 from syncd.settings.file import load
-from syncd.store import Store, lease, open_store, roster, runs
+from syncd.store import Store, bulk, lease, open_store, roster, runs
 from syncd.store.move import move
-from syncd.store.tables import metadata
+from syncd.store.tables import ROSTER, metadata
 from syncd.sync import run as run_module
 from tests import stores
 from tests.commands import syncd
@@ -48,6 +48,32 @@ def rows(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     with store.read() as connection:
         tables = [table for table in metadata.sorted_tables if table.name not in ("runs", "run_log", "sources")]
         return {table.name: sorted(map(tuple, connection.execute(select(table))), key=repr) for table in tables}
+
+
+# ── the first rows of all ────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("read_meanwhile", [False, True])
+def test_the_first_pull_of_all_leaves_every_index_and_waits_for_no_reader(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_meanwhile: bool
+) -> None:
+    monkeypatch.setattr(bulk, "MANY", 5)
+    source = Synced(sandbox, tmp_path, CLEVER, monkeypatch)
+    source.store = open_store(stores.server().fresh())
+    made: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        made.extend([statement] if "CREATE INDEX ix_users" in statement else [])
+
+    event.listen(source.store.engine, "before_cursor_execute", note)
+    with source.store.read() as reader:
+        if read_meanwhile:
+            reader.execute(select(ROSTER["user"])).all()
+        assert source.sync().state == "applied"
+    assert bool(made) is not read_meanwhile
+    with source.store.read() as connection:
+        there = set(connection.execute(text("SELECT indexname FROM pg_indexes WHERE schemaname = 'public'")).scalars())
+    assert {str(index.name) for table in metadata.tables.values() for index in table.indexes} <= there
 
 
 # ── one run at a time ────────────────────────────────────────────────────────────────────────────────

@@ -17,7 +17,7 @@ from syncd.report import Mode, RunReport, State, Trigger
 from syncd.settings.guard import GuardSettings
 from syncd.store import open_store, pages, purge, roster
 from syncd.store.tables import pages as kept
-from syncd.sync import known
+from syncd.sync import absent, known
 from syncd.sync.run import Order, run
 from tests import stores
 
@@ -390,3 +390,50 @@ def test_more_unsettled_documents_than_can_be_looked_up_and_everything_is_read(p
     with provider.store.read() as connection:
         assert connection.execute(select(func.count()).select_from(kept)).scalar_one() == 0
     assert provider.sync().counts["users"].updated == 5 and len(provider.read) == 42
+
+
+@pytest.mark.parametrize("few", [absent.FEW, 0])
+def test_who_did_not_come_is_found_however_many_those_are(provider: Provider, monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    monkeypatch.setattr(absent, "FEW", few)
+    provider.lists["users"].append(student(5))
+    provider.sync()
+    # Who stood twice stands once; one goes, one changes, one comes.
+    del provider.lists["users"][5]
+    provider.leave("enrollments", "e010")
+    provider.leave("users", "u010")
+    provider.replace("users", "u003", student(3, email="kid3@example.org"))
+    provider.lists["users"].insert(0, student(50))
+    report = provider.sync()
+    assert (report.counts["users"].created, report.counts["users"].updated, report.counts["users"].deactivated) == (1, 1, 1)
+    assert set(provider.users("inactive")) == {"u010"} and "u005" in provider.users()
+    assert len(provider.read) == 2 and equal_to_reading_all(provider)
+
+
+def test_what_is_odd_among_known_and_new_is_told_as_if_all_were_read(provider: Provider) -> None:
+    def taught(record_id: str, student: int, role: str = "student") -> bytes:
+        return document(record_id, user={"sourcedId": f"u{student:03}"}, **{"class": {"sourcedId": "c2"}}, role=role)
+
+    def send(resource: str, *documents: bytes) -> Callable[[], object]:
+        return lambda: provider.lists[resource].extend(documents)
+
+    def say(number: int, email: str) -> Callable[[], object]:
+        return lambda: provider.replace("users", f"u{number:03}", student(number, email=email))
+
+    steps: list[tuple[Callable[[], object], dict[str, int]]] = [
+        (lambda: None, {"no-teacher": 1}),
+        (say(6, "six@example.org"), {"no-teacher": 1}),
+        (say(7, "SIX@example.org"), {"no-teacher": 1, "two-users-one-email": 2}),
+        (say(8, "eight@example.org"), {"no-teacher": 1, "two-users-one-email": 2}),
+        (say(6, "eight@example.org"), {"no-teacher": 1, "two-users-one-email": 2}),
+        (lambda: [provider.leave(*one) for one in (("users", "u008"), ("enrollments", "e008"))], {"no-teacher": 1}),
+        (send("classes", document("c2", title="Art", school={"sourcedId": "o1"})), {"no-teacher": 2, "no-student": 1}),
+        (send("enrollments", taught("x1", 1), taught("x2", 2)), {"no-teacher": 2}),
+        (lambda: provider.leave("enrollments", "x1"), {"no-teacher": 2}),
+        (lambda: provider.replace("enrollments", "x2", taught("x2", 2, "teacher")), {"no-teacher": 1, "no-student": 1}),
+        (lambda: provider.leave("enrollments", "x2"), {"no-teacher": 2, "no-student": 1}),
+        (lambda: provider.leave("classes", "c2"), {"no-teacher": 1}),
+    ]
+    for change, odd in steps:
+        change()
+        assert provider.sync().quality == odd
+        assert provider.sync(anew=True, dry_run=True).quality == odd
