@@ -200,9 +200,7 @@ def deactivated_lately(kind: str, source: str, since: datetime, *columns: Any) -
 def first_brought(kind: str, source: str) -> Select[Any]:
     """The first run that brought the kind."""
     made = (changes.c.source == source, changes.c.run == runs.c.id, changes.c.kind == kind, changes.c.action == Action.CREATE.value)
-    # Not `exists`, and in order: else PostgreSQL would look through all that ever came, and not by the index for one.
-    any_made = select(changes.c.run).where(*made).order_by(changes.c.record_id).limit(1).correlate(runs).scalar_subquery()
-    return select(runs.c.id).where(runs.c.source == source, any_made.is_not(None)).order_by(runs.c.id).limit(1)
+    return select(runs.c.id).where(runs.c.source == source, exists().where(*made)).order_by(runs.c.id).limit(1)
 
 
 def created_by(kind: str, source: str, these: list[int]) -> Select[Any]:
