@@ -339,12 +339,18 @@ def steps(store: Store) -> Iterator[Callable[[], int]]:
     def watch(connection: Any, _record: object) -> None:
         connection.set_progress_handler(step, 100)
 
-    def looked_at() -> int:
+    def asked(question: str) -> int:
+        # Each in a transaction of its own: within one, what is told of others stays what it was at first.
         with store.read() as connection:
-            # Who ends tells what it looked at, and is gone.
-            while connection.execute(text(_OTHERS)).scalar_one():
-                time.sleep(0.01)
-            return int(connection.execute(text(_LOOKED_AT)).scalar_one())
+            return int(connection.execute(text(question)).scalar_one())
+
+    def looked_at() -> int:
+        # Who ends tells what it looked at, and is gone.
+        deadline = time.monotonic() + WAIT
+        while asked(_OTHERS):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        return asked(_LOOKED_AT)
 
     if stores.chosen == "sqlite":
         event.listen(store.engine, "connect", watch)
@@ -355,7 +361,11 @@ def steps(store: Store) -> Iterator[Callable[[], int]]:
         yield lambda: looked_at() - before
 
 
-_OTHERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+WAIT = 30
+_OTHERS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'
+"""
 _LOOKED_AT = """
 SELECT sum(heap_blks_read + heap_blks_hit + coalesce(idx_blks_read + idx_blks_hit, 0)) FROM pg_statio_user_tables
 """
