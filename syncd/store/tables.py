@@ -127,7 +127,8 @@ runs = Table(
     Column("finished_at", UtcTime),
     Column("counts", JsonText, nullable=False),
     Column("requests", Integer, nullable=False),
-    Column("bytes", Integer, nullable=False),
+    # A pull of a million users has five thousand million. (SQLite's integers have room for that.)
+    Column("bytes", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
     Column("held", JsonText, nullable=False),
     Column("doubts", JsonText, nullable=False),
     Column("quality", JsonText, nullable=False, server_default="{}"),
