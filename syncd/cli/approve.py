@@ -5,12 +5,13 @@ from typing import Annotated, Any
 import typer
 
 from syncd.cli.app import Json, app, console, notes, print_json, settings
-from syncd.cli.show import held_sentence, run_summary
+from syncd.cli.show import run_summary
 from syncd.cli.sync import EXIT, watched
 from syncd.errors import ConfigError
 from syncd.report import State, Trigger
 from syncd.store import open_store, runs
 from syncd.sync.run import reject as drop
+from syncd.words import held_sentence
 
 Run = Annotated[int, typer.Argument(help="The number of the run that holds something.")]
 

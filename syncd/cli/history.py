@@ -7,11 +7,10 @@ import typer
 from rich.text import Text
 
 from syncd.cli.app import Json, app, console, notes, print_json, store
-from syncd.cli.links import reason
-from syncd.cli.show import because
 from syncd.errors import StoreError
 from syncd.observe.logs import escaped
 from syncd.store import links, roster, runs
+from syncd.words import because, link_reason
 
 
 class Kind(StrEnum):
@@ -62,7 +61,7 @@ def history(
                 )
         for link in linked:
             if link["source"] == record["source"]:
-                console.print(Text(f"  {link['state']}: {escaped(link['other_id'])} of {link['other_source']} by {reason(link)}"))
+                console.print(Text(f"  {link['state']}: {escaped(link['other_id'])} of {link['other_source']} by {link_reason(link)}"))
 
 
 def _plain(value: Any) -> str:

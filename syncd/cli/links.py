@@ -21,20 +21,7 @@ from syncd.settings.file import Settings
 from syncd.store import links as kept
 from syncd.store import open_store
 from syncd.sync.link import LINKED, REFUSED, Person, decide
-
-RULES = {
-    "student-number": "student number",
-    "state-id": "state id",
-    "email": "email",
-    "name-and-birth-date": "name and birth date",
-    "person": "a person",
-}
-DOUBTS = {
-    "shared": "more than one has it",
-    "contradicted": "names, birth dates or another number say otherwise",
-    "name-only": "nothing but name and birth date",
-    "changed": "was linked; what showed it has changed",
-}
+from syncd.words import link_reason
 
 group = typer.Typer(help="Who is the same person in several sources.", invoke_without_command=True)
 app.add_typer(group, name="links")
@@ -74,16 +61,8 @@ def _table(found: list[dict[str, Any]]) -> Table:
         table.add_column(name, overflow="fold")
     for link in found:
         ends = (link["source"], Text(escaped(link["id"])), link["other_source"], Text(escaped(link["other_id"])))
-        table.add_row(*ends, link["state"], reason(link), *(Text(escaped(_told(user))) for user in link["users"]))
+        table.add_row(*ends, link["state"], link_reason(link), *(Text(escaped(_told(user))) for user in link["users"]))
     return table
-
-
-def reason(link: dict[str, Any]) -> str:
-    """Why two are linked or may be: the rule, the doubt, who decided."""
-    told: str = RULES.get(link["rule"], link["rule"])
-    if link["doubt"]:
-        told += f": {DOUBTS.get(link['doubt'], link['doubt'])}"
-    return told + (f" ({link['decided_by']})" if link["decided_by"] else "")
 
 
 def _told(user: dict[str, Any]) -> str:

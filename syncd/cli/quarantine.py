@@ -14,27 +14,7 @@ from syncd.cli.show import in_pieces
 from syncd.errors import ConfigError
 from syncd.observe.logs import escaped
 from syncd.store import open_store, runs
-
-REASONS = {
-    "not-json": "is not readable JSON",
-    "not-an-object": "is not a record",
-    "no-id": "has no id",
-    "unusable-id": "has an id that can not be kept: too long, or with invisible characters",
-    "too-large": "is larger than any record",
-    "too-long": "has a text that is too long",
-    "unknown-word": "has a word that nobody has heard of",
-    "parent-circle": "is its own parent, or in a circle of parents",
-    "missing": "lacks what it needs",
-    "not-a-date": "is not a date",
-    "no-such-record": "names a record that does not exist",
-    "two-users-one-email": "has the same email as another user",
-    "no-name": "has no name",
-    "no-school": "is a student of no school",
-    "no-teacher": "has no teacher",
-    "no-student": "has no students",
-    "same-person": "looks like somebody who left, but not one to one",
-    "two-versions": "came in two versions, and nobody can tell which is right",
-}
+from syncd.words import REASONS
 
 WAITS = "waits until the missing one comes"
 FORMULA = tuple("=+-@＝＋－＠")

@@ -1,7 +1,6 @@
 """What reports look like to a person: sentences and tables over the same objects that --json prints."""
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -10,9 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from syncd.observe.logs import escaped
-from syncd.report import Counts, Held, RunReport, State, Trigger
+from syncd.report import Counts, RunReport, State, Trigger
 from syncd.roster.kinds import PLURALS
 from syncd.store.runs import Change
+from syncd.words import because, held_sentence
 
 COLOURS = {
     State.APPLIED: "green",
@@ -37,58 +37,6 @@ def in_pieces(items: Iterable[Item], table: Callable[[list[Item]], Table]) -> It
 
 def state(value: str) -> Text:
     return Text(value, style=COLOURS.get(State(value), ""))
-
-
-def ago(time: datetime | None) -> str:
-    """How long ago, in words."""
-    if time is None:
-        return "never"
-    seconds = int((datetime.now(UTC) - time).total_seconds())
-    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size:
-            count = seconds // size
-            return f"{count} {unit}{'s' if count > 1 else ''} ago"
-    return f"{max(seconds, 0)} seconds ago"
-
-
-VERBS = {"deactivate": "deactivated", "create": "created", "update": "changed", "reactivate": "reactivated", "rekey": "given a new id"}
-WHY = {
-    "empty": "the source sent none",
-    "quiet": "in the quiet period nobody goes by itself",
-    "unconfirmed": "others that were missing are there when asked for, or could not be asked for: the list may have holes",
-    "undone": "a person undid just that",
-    "rekey": "the same people came under new ids",
-    "same-person": "each could be one of several who come or go",
-    "another-person": "under the same id they would become somebody else",
-    "other-names": "so many get another given and another family name that a list may have slipped by a row",
-    "depends": "they depend on what is held",
-    "hold-all": "this source holds everything when anything is held",
-}
-
-
-def held_sentence(held: Held) -> str:
-    """What would have happened, and why it did not, as in "412 of 960 students would be deactivated, 400 of them at Lincoln Elementary"."""
-    verb, where = VERBS[held.action], held.org_name or held.org_id
-    why = WHY.get(held.rule) or (f"the limit is {held.limit}" if held.limit else "")
-    if held.rule == "school-gone":
-        gone = f"{where} would be deactivated" if held.kind == "orgs" else f"all {held.count} {held.kind} of {where} would be deactivated"
-        return f"{gone}: a whole school never goes by itself"
-    count, of, kind = held.count, held.of, held.kind
-    if held.students and held.students_of:
-        count, of, kind = held.students, held.students_of, "students"
-    if held.action == "create":
-        told = f"{count} {kind} would be created, where {of} are active"
-    elif held.rule == "depends":
-        told = f"{count} {kind} would be {verb}"
-    else:
-        told = f"{count} of {of} {kind} would be {verb}"
-    if held.rule == "max_deactivations_per_school":
-        told += f" at {where}"
-    elif where and held.org_count:
-        told += f", {held.org_count} of them at {where}"
-    if kind != held.kind and held.count != count:
-        told += f" ({held.count} {held.kind} in all)"
-    return f"{told}: {why}" if why else told
 
 
 def run_summary(report: RunReport) -> RenderableType:
@@ -186,13 +134,6 @@ def held_table(changes: Iterable[dict[str, Any]]) -> Table:
     for change in changes:
         table.add_row(change["kind"], Text(change["id"]), change["action"], ", ".join(change["fields"]), because(change["rule"]))
     return table
-
-
-def because(rule: str) -> str:
-    """Why a single change waits, in words."""
-    if rule == "school-gone":
-        return "a whole school never goes by itself"
-    return WHY.get(rule) or f"of the limit {rule}"
 
 
 def changes_table(changes: Iterable[Change]) -> Table:

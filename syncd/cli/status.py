@@ -9,10 +9,11 @@ from rich.table import Table
 from rich.text import Text
 
 from syncd.cli.app import Json, app, console, print_json, settings
-from syncd.cli.show import ago, held_sentence, state
+from syncd.cli.show import state
 from syncd.daemon.breaker import TRIES, suspicion
 from syncd.settings.file import Settings
 from syncd.store import Store, due, members, open_store, roster, runs
+from syncd.words import ago, held_sentence
 
 
 @app.command()

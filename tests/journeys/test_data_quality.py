@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import requests
 
-from syncd.cli.quarantine import REASONS
 from syncd.report import Mode, RunReport
 from syncd.sandbox import District, Sandbox, running
 from syncd.store import roster, runs
+from syncd.words import REASONS
 from tests.commands import Commands
 from tests.journeys.synced import Synced
 

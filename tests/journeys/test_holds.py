@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from syncd.cli.show import held_sentence
 from syncd.errors import CanNotUndo, NothingHeld
 from syncd.report import Mode, RunReport
 from syncd.sandbox import District, Sandbox, running
@@ -16,6 +15,7 @@ from syncd.settings.guard import GuardSettings, QuietSettings
 from syncd.store import roster, runs
 from syncd.store.tables import ROSTER
 from syncd.store.tables import runs as runs_table
+from syncd.words import held_sentence
 from tests.journeys.synced import Synced
 
 CLEVER, ONEROSTER = "clever-3.1", "oneroster-1.2-oauth2"

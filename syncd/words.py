@@ -1,0 +1,106 @@
+"""What is shown to people, in words: the sentences over reports, holds, links and quarantine that all have in common who show them."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from syncd.report import Held
+
+VERBS = {"deactivate": "deactivated", "create": "created", "update": "changed", "reactivate": "reactivated", "rekey": "given a new id"}
+WHY = {
+    "empty": "the source sent none",
+    "quiet": "in the quiet period nobody goes by itself",
+    "unconfirmed": "others that were missing are there when asked for, or could not be asked for: the list may have holes",
+    "undone": "a person undid just that",
+    "rekey": "the same people came under new ids",
+    "same-person": "each could be one of several who come or go",
+    "another-person": "under the same id they would become somebody else",
+    "other-names": "so many get another given and another family name that a list may have slipped by a row",
+    "depends": "they depend on what is held",
+    "hold-all": "this source holds everything when anything is held",
+}
+# What is wrong with a record that the source sent, by the rule that found it.
+REASONS = {
+    "not-json": "is not readable JSON",
+    "not-an-object": "is not a record",
+    "no-id": "has no id",
+    "unusable-id": "has an id that can not be kept: too long, or with invisible characters",
+    "too-large": "is larger than any record",
+    "too-long": "has a text that is too long",
+    "unknown-word": "has a word that nobody has heard of",
+    "parent-circle": "is its own parent, or in a circle of parents",
+    "missing": "lacks what it needs",
+    "not-a-date": "is not a date",
+    "no-such-record": "names a record that does not exist",
+    "two-users-one-email": "has the same email as another user",
+    "no-name": "has no name",
+    "no-school": "is a student of no school",
+    "no-teacher": "has no teacher",
+    "no-student": "has no students",
+    "same-person": "looks like somebody who left, but not one to one",
+    "two-versions": "came in two versions, and nobody can tell which is right",
+}
+LINKED_BY = {
+    "student-number": "student number",
+    "state-id": "state id",
+    "email": "email",
+    "name-and-birth-date": "name and birth date",
+    "person": "a person",
+}
+DOUBTS = {
+    "shared": "more than one has it",
+    "contradicted": "names, birth dates or another number say otherwise",
+    "name-only": "nothing but name and birth date",
+    "changed": "was linked; what showed it has changed",
+}
+
+
+def ago(time: datetime | None) -> str:
+    """How long ago, in words."""
+    if time is None:
+        return "never"
+    seconds = int((datetime.now(UTC) - time).total_seconds())
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = seconds // size
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return f"{max(seconds, 0)} seconds ago"
+
+
+def held_sentence(held: Held) -> str:
+    """What would have happened, and why it did not, as in "412 of 960 students would be deactivated, 400 of them at Lincoln Elementary"."""
+    verb, where = VERBS[held.action], held.org_name or held.org_id
+    why = WHY.get(held.rule) or (f"the limit is {held.limit}" if held.limit else "")
+    if held.rule == "school-gone":
+        gone = f"{where} would be deactivated" if held.kind == "orgs" else f"all {held.count} {held.kind} of {where} would be deactivated"
+        return f"{gone}: a whole school never goes by itself"
+    count, of, kind = held.count, held.of, held.kind
+    if held.students and held.students_of:
+        count, of, kind = held.students, held.students_of, "students"
+    if held.action == "create":
+        told = f"{count} {kind} would be created, where {of} are active"
+    elif held.rule == "depends":
+        told = f"{count} {kind} would be {verb}"
+    else:
+        told = f"{count} of {of} {kind} would be {verb}"
+    if held.rule == "max_deactivations_per_school":
+        told += f" at {where}"
+    elif where and held.org_count:
+        told += f", {held.org_count} of them at {where}"
+    if kind != held.kind and held.count != count:
+        told += f" ({held.count} {held.kind} in all)"
+    return f"{told}: {why}" if why else told
+
+
+def because(rule: str) -> str:
+    """Why a single change waits, in words."""
+    if rule == "school-gone":
+        return "a whole school never goes by itself"
+    return WHY.get(rule) or f"of the limit {rule}"
+
+
+def link_reason(link: dict[str, Any]) -> str:
+    """Why two are linked or may be: the rule, the doubt, who decided."""
+    told: str = LINKED_BY.get(link["rule"], link["rule"])
+    if link["doubt"]:
+        told += f": {DOUBTS.get(link['doubt'], link['doubt'])}"
+    return told + (f" ({link['decided_by']})" if link["decided_by"] else "")
