@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
+from syncd.account import here
 from syncd.cli.app import Json, app, console, notes, print_json, settings
 from syncd.cli.show import run_summary
 from syncd.cli.sync import EXIT, watched
@@ -56,7 +57,7 @@ def reject(run: Run, json: Json = False) -> None:
     configured = settings()
     store = open_store(configured.store_url)
     held = runs.get(store, run)
-    drop(store, held.source, run)
+    drop(store, held.source, run, by=here())
     if json:
         print_json(runs.get(store, run))
         return

@@ -8,6 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from syncd.account import here
 from syncd.cli.app import Json, app, console, notes, print_json, settings, store
 from syncd.errors import ConfigError, StoreError
 from syncd.secret import MissingSecret, Secret
@@ -59,7 +60,7 @@ def purge(dry_run: DryRun = False, json: Json = False) -> None:
     """Remove what [retention] says: personal data of records long inactive, old values, old lists and logs. Ids and dates stay."""
     configured = settings()
     opened = open_store(configured.store_url, create=False)
-    proof = purging.purge(opened, configured.retention, datetime.now(UTC), account=purging.account(), dry_run=dry_run)
+    proof = purging.purge(opened, configured.retention, datetime.now(UTC), by=here(), dry_run=dry_run)
     _tell(opened, proof, json)
 
 
@@ -73,7 +74,7 @@ def forget(
 ) -> None:
     """Remove one user's personal data now, with all that is known of their enrollments. The ids and dates stay."""
     opened = store()
-    proof = purging.forget(opened, source, user, datetime.now(UTC), account=purging.account(), force=force, dry_run=dry_run)
+    proof = purging.forget(opened, source, user, datetime.now(UTC), by=here(), force=force, dry_run=dry_run)
     _tell(opened, proof, json)
     if force and not dry_run:
         notes.print("What the source still sends of this person comes back with the next full pull.")

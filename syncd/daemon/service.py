@@ -11,6 +11,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from syncd import account
 from syncd.errors import Outdated, SyncdError
 from syncd.settings.file import Settings
 from syncd.settings.source import Source
@@ -86,7 +87,7 @@ class Service(ABC):
             if not trusted and any(map(self._settings.retention, self._settings.sources)):
                 log.info("[retention] waits: no run of the week before yesterday shows that the clock is right")
             policy_of = self._settings.retention if trusted else purge.no_policy
-            proof = purge.purge(self._store, policy_of, now, account=purge.account())
+            proof = purge.purge(self._store, policy_of, now, by=account.daemon())
         except SyncdError as problem:
             log.error("purge failed", error=str(problem))
             return

@@ -65,6 +65,7 @@ ALLOWED = frozenset(
 _PATTERNS = re.compile(
     r"(?i:bearer|basic)\s+[\w.~+/=-]{6,}"
     r"|(?i:\b(?:access_token|token|secret|client_secret|api_?key|password|signature)\b(?:=|[\"']\s*:\s*[\"']))[^\s&,;\"']+"
+    r"|syncd_[\w-]{20,}"
     r"|eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]+)?"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
 )

@@ -32,14 +32,19 @@ def move(old: Store, new: Store) -> dict[str, int]:
                 moved[table.name] = _copy(source, target, table)
                 _compare(source, target, table, moved[table.name], new.name)
             if target.dialect.name == "postgresql":
-                # The next run's number goes on from the last one's.
-                target.execute(
-                    text("SELECT setval(pg_get_serial_sequence('runs', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM runs), false)")
-                )
+                # The next run's number goes on from the last one's, and so on.
+                for table in metadata.sorted_tables:
+                    if table.autoincrement_column is not None:
+                        _go_on(target, table.name, table.autoincrement_column.name)
     tombstones = old.beside.with_name(f"{old.beside.name}.purged")
     if tombstones.exists():
         copy2(tombstones, new.beside.with_name(f"{new.beside.name}.purged"))
     return moved
+
+
+def _go_on(target: Connection, table: str, number: str) -> None:
+    last = f"SELECT coalesce(max({number}), 0) + 1 FROM {table}"
+    target.execute(text(f"SELECT setval(pg_get_serial_sequence('{table}', '{number}'), ({last}), false)"))
 
 
 def _refuse_while_a_run_goes_on(old: Store) -> None:

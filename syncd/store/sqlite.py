@@ -53,6 +53,10 @@ class SqliteStore(Store):
             stat = " ".join([rows, *[str(max(int(rows) // held, 1))] * alike, *each[alike:]])
             connection.exec_driver_sql("UPDATE sqlite_stat1 SET stat = ? WHERE tbl = ? AND idx = ?", (stat, table, index))
 
+    def _hurry(self, connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA busy_timeout = 0")
+
     def explain(self, problem: DatabaseError) -> tuple[str, str]:
         code = getattr(problem.orig, "sqlite_errorname", None) or type(problem.orig).__name__
         # SQLITE_READONLY_DIRECTORY is a SQLITE_READONLY: what follows says where in SQLite it came up.

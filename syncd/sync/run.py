@@ -16,6 +16,7 @@ import structlog
 from sqlalchemy import Connection
 from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
+from syncd.account import Who
 from syncd.contract.connector import Connector, Context, Resource
 from syncd.contract.known import Known
 from syncd.errors import FullPullNeeded, NothingHeld, Stopped, Superseded, SyncdError
@@ -23,7 +24,7 @@ from syncd.report import Held, Mode, RunReport, State, Trigger, no_counts
 from syncd.roster.kinds import PLURAL
 from syncd.settings.guard import GuardSettings, QuietSettings
 from syncd.settings.source import Source
-from syncd.store import lease, pages, runs
+from syncd.store import audit, lease, pages, runs
 from syncd.store.engine import Store
 from syncd.sync import absent, assemble, confirm, counting, doubles, guard, hold, link, planning, quality, rekey, staging, undo
 from syncd.sync.apply import apply
@@ -63,7 +64,8 @@ class Order:
     time zone. people: whose people they are, for links to other sources that have the same. mode: `incremental` asks for changes only, if
     that is possible. dry_run: stop before apply. approves: the run whose hold is taken up, instead of pulling; same: {old id: new id} of
     its held users whom a person paired. undoes: the run to take back, with force even where later runs changed the same records. reader:
-    what documents are read with; what another one read is read again. anew: read everything, whatever is known.
+    what documents are read with; what another one read is read again. anew: read everything, whatever is known. by: who asks for it, for
+    the audit log; None: the schedule does.
     """
 
     source: str
@@ -81,6 +83,7 @@ class Order:
     force: bool = False
     reader: str = ""
     anew: bool = False
+    by: Who | None = None
     on_step: Callable[[Step], None] = field(default=lambda _step: None)
     on_plan: Callable[[Connection], None] = field(default=lambda _connection: None)
 
@@ -103,6 +106,8 @@ def run(store: Store, order: Order, context: Context) -> RunReport:
         started = datetime.now(UTC)
         with store.write() as connection:
             number, epoch = runs.start(connection, order.source, mode=order.mode, trigger=order.trigger, at=started)
+            if order.by is not None:
+                _note(connection, order, order.by, number)
         report = RunReport(
             run=number,
             source=order.source,
@@ -120,6 +125,17 @@ def run(store: Store, order: Order, context: Context) -> RunReport:
             return _guarded(store, order, context, report, epoch, journal)
 
 
+def _note(connection: Connection, order: Order, by: Who, number: int) -> None:
+    """Tell the audit log who asked for the run: in the transaction that makes its row, since from then on it is at work."""
+    about: dict[str, Any] = {"source": order.source, "dry_run": order.dry_run}
+    if order.approves is not None:
+        audit.note(connection, by, "approve", subject=str(order.approves), run=number, pairs=len(order.same) or None, **about)
+    elif order.undoes is not None:
+        audit.note(connection, by, "undo", subject=str(order.undoes), run=number, force=order.force, **about)
+    else:
+        audit.note(connection, by, "sync", subject=str(number), full=order.mode == Mode.FULL, anew=order.anew, **about)
+
+
 def _spare_memory() -> None:
     gc.set_threshold(BETWEEN_COLLECTIONS, 20, 100)
     # Of glibc's malloc each thread has a part of its own, where pages leave holes that no other thread may fill. Python's threads take
@@ -128,12 +144,14 @@ def _spare_memory() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
-def reject(store: Store, source: str, number: int) -> None:
-    """Drop what a run held. Raises NothingHeld, and AlreadyRunning while a run of the source goes on."""
+def reject(store: Store, source: str, number: int, *, by: Who | None = None) -> None:
+    """Drop what a run held. by: who says so. Raises NothingHeld, and AlreadyRunning while a run of the source goes on."""
     with lease.hold(store, source):
         _check_held(store, number)
         with store.write() as connection:
             hold.settle(connection, number, source, State.REJECTED)
+            if by is not None:
+                audit.note(connection, by, "reject", source=source, subject=str(number))
 
 
 def _check(store: Store, order: Order) -> None:
