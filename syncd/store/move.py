@@ -5,7 +5,7 @@ from itertools import islice
 from shutil import copy2
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, func, insert, select, text, tuple_
+from sqlalchemy import Column, Connection, Row, Table, func, insert, select, tuple_
 
 from syncd.errors import AlreadyRunning, StoreError
 from syncd.store import lease
@@ -35,16 +35,16 @@ def move(old: Store, new: Store) -> dict[str, int]:
                 # The next run's number goes on from the last one's, and so on.
                 for table in metadata.sorted_tables:
                     if table.autoincrement_column is not None:
-                        _go_on(target, table.name, table.autoincrement_column.name)
+                        _go_on(target, table.autoincrement_column)
     tombstones = old.beside.with_name(f"{old.beside.name}.purged")
     if tombstones.exists():
         copy2(tombstones, new.beside.with_name(f"{new.beside.name}.purged"))
     return moved
 
 
-def _go_on(target: Connection, table: str, number: str) -> None:
-    last = f"SELECT coalesce(max({number}), 0) + 1 FROM {table}"
-    target.execute(text(f"SELECT setval(pg_get_serial_sequence('{table}', '{number}'), ({last}), false)"))
+def _go_on(target: Connection, number: Column[int]) -> None:
+    following = select(func.coalesce(func.max(number), 0) + 1).scalar_subquery()
+    target.execute(select(func.setval(func.pg_get_serial_sequence(number.table.name, number.name), following, False)))
 
 
 def _refuse_while_a_run_goes_on(old: Store) -> None:
