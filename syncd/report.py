@@ -74,10 +74,11 @@ class Held(BaseModel):
 class RunReport(BaseModel):
     """One run. Times are UTC. `bytes` counts decoded answer bodies, `requests` every request sent, retries included.
 
-    doubts: why what is absent was not taken for gone. quality: {rule: how many records the source sends wrong}. settles: the run that this
-    one approved or undid; settled_by: the run that approved, undid or superseded this one. left_out: changes of an approved or undone run
-    that no longer applied, since the roster had moved on. linked, proposed: people that the run found to be the same as in another source,
-    for certain or for a person to decide.
+    account: who asked for it, of the console or, on the command line, of the operating system; None: nobody, it was time. doubts: why what
+    is absent was not taken for gone. quality: {rule: how many records the source sends wrong}. settles: the run that this one approved or
+    undid; settled_by: the run that approved, undid or superseded this one. left_out: changes of an approved or undone run that no longer
+    applied, since the roster had moved on. linked, proposed: people that the run found to be the same as in another source, for certain or
+    for a person to decide.
     """
 
     model_config = ConfigDict(use_enum_values=True)
@@ -88,6 +89,7 @@ class RunReport(BaseModel):
     trigger: Trigger
     state: State
     started_at: datetime
+    account: str | None = None
     finished_at: datetime | None = None
     counts: dict[str, Counts] = {}
     requests: int = 0

@@ -104,6 +104,7 @@ WHAT = {
     "held": "held changes",
     "quarantine": "quarantine rows",
     "log": "log lines",
+    "orders": "orders that were asked for in the console",
 }
 
 

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, ex
 from syncd.errors import AlreadyRunning, StoreError
 from syncd.report import State
 from syncd.roster.kinds import KINDS, PLURAL, fields
-from syncd.store import jsontext, lease, pages, tombstones
+from syncd.store import jsontext, lease, orders, pages, tombstones
 from syncd.store.columns import UtcTime
 from syncd.store.engine import Store
 from syncd.store.tables import (
@@ -37,6 +37,7 @@ from syncd.store.tables import (
     user_parts,
     waiting,
 )
+from syncd.store.tables import orders as asked_for
 from syncd.store.upsert import insert
 
 # What of a kind tells of a person. Of a section the title alone: Clever's says whose it is ("Algebra 1 - Krabappel - 3"). Of an enrollment
@@ -177,6 +178,7 @@ def _source(
         lease.next_epoch(connection, source)
         stones = tombstones.read(store, create=True)
         counts = _Purge(connection, source, policy, at).all(asked, stones)
+        orders.drop_previews(connection, source)
         if asked:
             pages.forget(connection, source)
         row = {"source": source, "at": at, "account": account, "policy": None if asked else dict(policy), "counts": counts}
@@ -247,6 +249,7 @@ class _Purge:
         counts["held"] = sum(self._held(kind) for kind in PERSONAL) + self._held_long()
         counts["quarantine"] = self._quarantine()
         counts["log"] = self._log()
+        counts["orders"] = self._orders()
         return counts
 
     def _count(self) -> None:
@@ -411,3 +414,9 @@ class _Purge:
         if "log_days" not in self._before:
             return 0
         return self._run(delete(run_log).where(run_log.c.source == self._source, run_log.c.at <= self._before["log_days"]))
+
+    def _orders(self) -> int:
+        if "log_days" not in self._before:
+            return 0
+        ended = asked_for.c.ended_at <= self._before["log_days"]
+        return self._run(delete(asked_for).where(asked_for.c.source == self._source, ended))

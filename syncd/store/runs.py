@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Text, func, insert, or_, select, type_coerce, update
+from sqlalchemy import Connection, Row, Select, Text, and_, func, insert, not_, or_, select, type_coerce, update
 
 from syncd.errors import StoreError
 from syncd.report import Mode, RunReport, State, Trigger
@@ -24,6 +24,9 @@ INTERRUPTED = "the run was interrupted before it could apply anything"
 STOPPED = "the run was asked to stop"
 # What asks the source; the others settle what an earlier run brought.
 PULLS = (Trigger.SCHEDULE, Trigger.MANUAL)
+# In SQL: a run has come to its end. One that was interrupted, stopped or overtaken has not: what it was for is still to be done.
+_BROKE_OFF = or_(runs.c.error == INTERRUPTED, runs.c.error.contains(STOPPED), runs.c.error.contains(lease.OVERTAKEN))
+ENDED = and_(runs.c.state != State.RUNNING, not_(and_(runs.c.state == State.FAILED, func.coalesce(_BROKE_OFF, False))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +55,18 @@ class Change:
     purged_at: datetime | None = None
 
 
-def start(connection: Connection, source: str, *, mode: str, trigger: str, at: datetime) -> tuple[int, int]:
-    """Write a new run's row: (run, epoch). The caller holds the source; runs left `running` are therefore dead.
+def start(
+    connection: Connection,
+    source: str,
+    *,
+    mode: str,
+    trigger: str,
+    at: datetime,
+    account: str | None = None,
+    asked: int | None = None,
+) -> tuple[int, int]:
+    """Write a new run's row: (run, epoch). The caller holds the source; runs left `running` are therefore dead. account: who asked for it;
+    asked: by which order.
 
     Raises Outdated when a newer syncd has upgraded the store: looked for behind the epoch, whose row an upgrade takes as well, so that
     either this sees the upgrade or the upgrade ends the epoch.
@@ -67,6 +80,7 @@ def start(connection: Connection, source: str, *, mode: str, trigger: str, at: d
     )
     migrations.refuse_newer(connection)
     row = {"source": source, "epoch": epoch, "mode": mode, "trigger": trigger, "state": State.RUNNING, "started_at": at}
+    row |= {"account": account, "asked": asked}
     nothing: dict[str, Any] = {"counts": {}, "requests": 0, "bytes": 0, "held": [], "doubts": []}
     inserted = connection.execute(insert(runs).values(**row, **nothing))
     assert inserted.inserted_primary_key is not None
@@ -76,7 +90,7 @@ def start(connection: Connection, source: str, *, mode: str, trigger: str, at: d
 def finish(connection: Connection, report: RunReport) -> bool:
     """Write how a run ended; for an applied one, in the transaction that applies it. False, and nothing is written, when the run is known
     to have ended well: the answer to its commit was lost, and not the commit."""
-    values = report.model_dump(exclude={"run", "source", "trigger", "started_at", "settled_by"})
+    values = report.model_dump(exclude={"run", "source", "trigger", "started_at", "account", "settled_by"})
     open_still = runs.c.state.in_((State.RUNNING, State.FAILED))
     return connection.execute(update(runs).where(runs.c.id == report.run, open_still).values(**values, progress=None)).rowcount == 1
 
@@ -101,6 +115,7 @@ def _report(row: Row[Any], held: dict[str, bool], store: Store) -> RunReport:
         trigger=row.trigger,
         state=state,
         started_at=row.started_at,
+        account=row.account,
         finished_at=row.finished_at,
         counts=row.counts,
         requests=row.requests,
@@ -173,6 +188,23 @@ def _one(store: Store, query: Select[Any]) -> RunReport | None:
     with store.read() as connection:
         row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).one_or_none()
     return None if row is None else _report(row, {}, store)
+
+
+def came_to_its_end(report: RunReport) -> bool:
+    """Whether a run has come to its end (`ENDED`), by its report."""
+    error = report.error or ""
+    broke_off = error == INTERRUPTED or STOPPED in error or lease.OVERTAKEN in error
+    return report.state != State.RUNNING and not (report.state == State.FAILED and broke_off)
+
+
+def done_for(store: Store, source: str, asked: int) -> RunReport | None:
+    """The run that has carried out an order already. The caller holds the source."""
+    with store.write() as connection:
+        # The database may still be committing what a process asked for that has died since: that has the source's row, and is waited for.
+        lease.wait_for_appliers(connection, source)
+        mine = (runs.c.source == source, runs.c.asked == asked)
+        done = connection.execute(select(func.max(runs.c.id)).where(*mine, ENDED)).scalar()
+    return None if done is None else get(store, done)
 
 
 def progress(store: Store, run: int) -> dict[str, Any] | None:

@@ -74,7 +74,7 @@ user_parts = Table(
 
 # epoch: taken by each run when it starts, checked when it applies; a run that was overtaken can not apply. people: whose people they are,
 # as configured when links were last looked for. linked_run: links are found of all that runs up to this one changed. known: what the pages
-# below are worth (`pages.Worth`); None when there are none.
+# below are worth (`pages.Worth`); None when there are none. paused_at, paused_by: since when its schedule rests, and by whose word.
 sources = Table(
     "sources",
     metadata,
@@ -84,7 +84,10 @@ sources = Table(
     Column("people", Text),
     Column("linked_run", Integer, nullable=False, server_default="0"),
     Column("known", JsonText),
+    Column("paused_at", UtcTime),
+    Column("paused_by", Text),
 )
+PAUSED = sources.c.paused_at.is_not(None)
 
 # What came in the last full pull that was applied, page by page. digest: the fingerprint of the answer. fingerprints: 16 bytes a document;
 # ids: theirs, as a MessagePack list. first, last: the outer ids where all stand in rising order.
@@ -114,6 +117,7 @@ unsettled = Table(
     Column("document_id", Text, primary_key=True),
 )
 
+# account: who asked for it; None: nobody, it was time. asked: the order that it carries out.
 runs = Table(
     "runs",
     metadata,
@@ -139,9 +143,14 @@ runs = Table(
     Column("proposed", Integer, nullable=False, server_default="0"),
     Column("error", Text),
     Column("progress", JsonText),
+    Column("account", Text),
+    Column("asked", Integer),
     Index(None, "source", "id"),
     sqlite_autoincrement=True,
 )
+# Of all runs only those that somebody asked for in the console.
+_ASKED = runs.c.asked.is_not(None)
+Index("ix_runs_asked", runs.c.source, runs.c.asked, sqlite_where=_ASKED, postgresql_where=_ASKED)
 
 run_log = Table(
     "run_log",
@@ -268,9 +277,10 @@ links = Table(
     sqlite_with_rowid=False,
 )
 
-# Where several machines share the store: when a source is to be pulled next, by the database's clock. schedule: as configured when the
-# times were worked out. wanted: the mode of a pull that fell due at wanted_at and has not come to its end. member, job: who is at it, for
-# which job of the queue; after_run: the latest run when that one took it, so that the runs themselves tell whether it is done.
+# When a source is to be pulled next. schedule: as configured when the times were worked out. A daemon alone only tells it here; several
+# machines that share the store go by it, by the database's clock, and by what follows. wanted: the mode of a pull that fell due at
+# wanted_at and has not come to its end. member, job: who is at it, for which job of the queue; after_run: the latest run when that one took
+# it, so that the runs themselves tell whether it is done.
 due = Table(
     "due",
     metadata,
@@ -283,6 +293,46 @@ due = Table(
     Column("member", Text),
     Column("job", BigInteger),
     Column("after_run", Integer),
+)
+
+# What a person asked for in the console, for the daemon to do. options: `syncd.order.Options`. taken_by: the process that does it, under a
+# name that no other has; job: for which job of the queue. run: the run that did it. error: why nothing was done. ended_at: None while it is
+# open.
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("options", JsonText, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("taken_by", Text),
+    Column("job", BigInteger),
+    Column("run", Integer),
+    Column("error", Text),
+    Column("ended_at", UtcTime),
+    Index(None, "source", "id"),
+    sqlite_autoincrement=True,
+)
+# The few that are open are looked for each second.
+OPEN = orders.c.ended_at.is_(None)
+Index("ix_orders_open", orders.c.source, orders.c.id, sqlite_where=OPEN, postgresql_where=OPEN)
+
+# Some of what an ordered dry run would have changed, with values: personal data, which goes after a day, or when the source is synced.
+# held: the rule by which it would wait for a person.
+previews = Table(
+    "previews",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("order", Integer, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("fields", JsonText, nullable=False),
+    Column("held", Text),
 )
 
 # The processes that share the store. role: serve or worker. places: how many sources it pulls at once. queue: the schema of the queue that

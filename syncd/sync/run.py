@@ -63,7 +63,8 @@ class Order:
     time zone. people: whose people they are, for links to other sources that have the same. mode: `incremental` asks for changes only, if
     that is possible. dry_run: stop before apply. approves: the run whose hold is taken up, instead of pulling; same: {old id: new id} of
     its held users whom a person paired. undoes: the run to take back, with force even where later runs changed the same records. reader:
-    what documents are read with; what another one read is read again. anew: read everything, whatever is known.
+    what documents are read with; what another one read is read again. anew: read everything, whatever is known. account: who asks for it;
+    asked: by which order of the console, which is done once.
     """
 
     source: str
@@ -81,6 +82,8 @@ class Order:
     force: bool = False
     reader: str = ""
     anew: bool = False
+    account: str | None = None
+    asked: int | None = None
     on_step: Callable[[Step], None] = field(default=lambda _step: None)
     on_plan: Callable[[Connection], None] = field(default=lambda _connection: None)
 
@@ -92,17 +95,21 @@ class Order:
 
 
 def run(store: Store, order: Order, context: Context) -> RunReport:
-    """Do one run and give its report; a failed one is a report too, with `state` failed and `error`.
+    """Do one run and give its report; a failed one is a report too, with `state` failed and `error`. Of an order that a run has carried out
+    already, that one's.
 
     Raises AlreadyRunning when the source is busy, NothingHeld and CanNotUndo when there is nothing to approve or undo, and StoreError when
     not even the run's row can be written.
     """
     _spare_memory()
     with lease.hold(store, order.source):
+        if order.asked is not None and (done := runs.done_for(store, order.source, order.asked)):
+            return done
         _check(store, order)
         started = datetime.now(UTC)
+        kept: dict[str, Any] = {"mode": order.mode, "trigger": order.trigger, "account": order.account, "asked": order.asked}
         with store.write() as connection:
-            number, epoch = runs.start(connection, order.source, mode=order.mode, trigger=order.trigger, at=started)
+            number, epoch = runs.start(connection, order.source, at=started, **kept)
         report = RunReport(
             run=number,
             source=order.source,
@@ -110,6 +117,7 @@ def run(store: Store, order: Order, context: Context) -> RunReport:
             trigger=order.trigger,
             state=State.RUNNING,
             started_at=started,
+            account=order.account,
             counts=no_counts(),
             settles=order.approves or order.undoes,
         )
@@ -137,6 +145,9 @@ def reject(store: Store, source: str, number: int) -> None:
 
 
 def _check(store: Store, order: Order) -> None:
+    settled = order.approves or order.undoes
+    if settled is not None and runs.get(store, settled).source != order.source:
+        raise SyncdError(f"{order.source} has no run {settled}.", advice=f"`syncd runs --source {order.source}` lists its runs.")
     if order.approves is not None:
         _check_held(store, order.approves)
         with store.read() as connection:

@@ -32,10 +32,11 @@ def ended(
     mode: Mode = Mode.FULL,
     trigger: Trigger = Trigger.SCHEDULE,
     error: str | None = None,
+    asked: int | None = None,
 ) -> None:
-    """A run that came to its end so many minutes after it began."""
+    """A run that came to its end so many minutes after it began. asked: of the order that it was for."""
     with store.write() as connection:
-        number, _ = runs.start(connection, source, mode=mode, trigger=trigger, at=at)
+        number, _ = runs.start(connection, source, mode=mode, trigger=trigger, at=at, asked=asked)
         report = RunReport(run=number, source=source, mode=mode, trigger=trigger, state=state, started_at=at, error=error)
         report.finished_at = at + timedelta(minutes=minutes)
         runs.finish(connection, report)
