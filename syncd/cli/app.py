@@ -1,5 +1,7 @@
 """The `syncd` command's frame: where the configuration is, how things are printed, what an error looks like."""
 
+import os
+import pwd
 import re
 import sys
 from collections.abc import Collection, Iterable, Iterator
@@ -81,6 +83,14 @@ def settings(*, secrets: Collection[str] | None = ()) -> Settings:
 def store(*, create: bool = False) -> Store:
     """The configured store."""
     return open_store(settings().store_url, create=create)
+
+
+def account() -> str:
+    """Who runs this, as the operating system has it (an environment variable could say anybody)."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def print_each(tables: Iterable[RenderableType]) -> bool:

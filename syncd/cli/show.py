@@ -46,6 +46,8 @@ def run_summary(report: RunReport) -> RenderableType:
         seconds = (report.finished_at - report.started_at).total_seconds()
         head.append(f" in {seconds:.1f} s, {report.requests} requests, {report.bytes / 1e6:.1f} MB")
     parts: list[RenderableType] = [head]
+    if report.account is not None:
+        parts.append(Text(f"  Asked for by {escaped(report.account)}."))
     if report.state != State.FAILED and report.counts:
         parts.append(counts_table(report))
     parts += [Text(f"  not complete: {doubt}; nothing of it was taken for gone", style="yellow") for doubt in report.doubts]

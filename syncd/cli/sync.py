@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from syncd.cli.app import Json, app, console, notes, print_json, settings
+from syncd.cli.app import Json, account, app, console, notes, print_json, settings
 from syncd.cli.show import run_summary
 from syncd.contract.connector import Context, Pace
 from syncd.daemon.pace import SharedPace
@@ -55,7 +55,7 @@ def watched(
     with bar or nullcontext():
         if bar is not None:
             options["on_step"] = _shown_on(bar)
-        return _run(store, Order.of(source, **options), Context(source.name, stop=stop, pace=pace or Pace()), wait)
+        return _run(store, Order.of(source, account=account(), **options), Context(source.name, stop=stop, pace=pace or Pace()), wait)
 
 
 def _run(store: Store, order: Order, context: Context, wait: bool) -> RunReport:
