@@ -1,5 +1,6 @@
-"""What each daemon does by the clock: it follows a clock that jumps, purges once a day, and stops cleanly. When sources are pulled is left
-to `scheduler.py`, for one process, and `dispatcher.py`, where several machines share the store."""
+"""What each daemon does by the clock: it follows a clock that jumps, looks at what people ask for, purges once a day, and stops cleanly.
+When sources are pulled, and who does what is asked for, is left to `scheduler.py`, for one process, and `dispatcher.py`, where several
+machines share the store."""
 
 import threading
 import time
@@ -11,15 +12,22 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from syncd.errors import Outdated, SyncdError
+from syncd.daemon.orders import LOOK, refuse
+from syncd.errors import ConfigError, Outdated, SyncdError
+from syncd.order import OrderReport
 from syncd.settings.file import Settings
 from syncd.settings.source import Source
 from syncd.store import Store, purge
+from syncd.store.orders import drop_old_previews
 
 log = structlog.get_logger()
 
 # Seconds by which the clock has to jump before it counts: more than a time server corrects at once.
 JUMP = 60
+# What the jobs are called by which a person's orders are carried out.
+ORDER = ":order-"
+# Seconds between two times at which what dry runs would have changed is forgotten where it is too old.
+FORGET = 3600
 # When a purge found a run going on.
 PURGE_AGAIN = timedelta(minutes=5)
 
@@ -32,11 +40,14 @@ class Service(ABC):
         self._stop = threading.Event()
         self._sources: dict[str, Source] = {}
         self._outdated: Outdated | None = None
+        self._blind = ""
         self._clock = _ahead()
         # A missed time is made up once, however often it was missed, and however late it is.
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         executors = {"default": ThreadPoolExecutor(threads)}
         self._scheduler = BackgroundScheduler(executors=executors, job_defaults=defaults, timezone=UTC)
+        # Pulls may take all of those threads for hours, and what people ask for must not wait for them, or for a clock.
+        self._looking = threading.Thread(target=self._look_on, name="orders", daemon=True)
         self.apply(settings)
 
     def apply(self, settings: Settings) -> None:
@@ -44,7 +55,9 @@ class Service(ABC):
         self._settings = settings
         self._sources = {name: source for name, source in settings.sources.items() if source.common.enabled}
         for job in self._scheduler.get_jobs():
-            job.remove()
+            # What a person asked for is done whatever the schedules are.
+            if not job.id.startswith(ORDER):
+                job.remove()
         self._schedule()
         # At the start too: what was restored from a backup while the service was down may hold people who were purged.
         self._scheduler.add_job(self._purge, IntervalTrigger(days=1), id=":purge", next_run_time=datetime.now(UTC))
@@ -53,8 +66,14 @@ class Service(ABC):
     def _schedule(self) -> None:
         """Add the jobs by which sources are pulled."""
 
+    @abstractmethod
+    def look(self) -> None:
+        """See to what people ask for. Called every second. Raises SyncdError, which is told, and Outdated when a newer syncd has upgraded
+        the store."""
+
     def start(self) -> None:
         self._scheduler.start()
+        self._looking.start()
 
     def tend(self) -> None:
         """To be called every few seconds: follow a clock that jumped. Raises SyncdError when the scheduler's thread is dead, and when a
@@ -76,7 +95,37 @@ class Service(ABC):
     def stop(self) -> None:
         """Ask the runs in progress to stop, and wait: one that is applying ends whole, the others are dropped."""
         self._stop.set()
+        self._looking.join()
         self._scheduler.shutdown(wait=True)
+
+    def _refused(self, order: OrderReport) -> bool:
+        """Whether an order is of a source that is not configured (any more), and is refused for that."""
+        try:
+            self._settings.source(order.source)
+        except ConfigError as problem:
+            refuse(self._store, order, problem.message)
+            return True
+        return False
+
+    def _look_on(self) -> None:
+        forgot = float("-inf")
+        while not self._stop.wait(LOOK):
+            try:
+                self.look()
+                if time.monotonic() - forgot > FORGET:
+                    forgot = time.monotonic()
+                    with self._store.write() as connection:
+                        drop_old_previews(connection)
+                self._blind = ""
+            except Outdated as problem:
+                self._outdated = problem
+            except Exception as problem:
+                # Each second the same would fill the log.
+                told = str(problem) if isinstance(problem, SyncdError) else type(problem).__name__
+                if self._blind != told:
+                    self._blind = told
+                    unforeseen = not isinstance(problem, SyncdError)
+                    log.error("could not look at what is asked for; it is tried again", error=told, exc_info=unforeseen)
 
     def _purge(self) -> None:
         """What `[retention]` says, and who is back out of a backup, once a day; for a source that is busy, again a little later."""

@@ -1,6 +1,7 @@
-"""`syncd worker`: it hears the bell, and pulls what is due, so many sources at once, on this machine.
+"""`syncd worker`: it hears the bell, and pulls what is due, so many sources at once, on this machine; and does what people ask for.
 
-Its places are shared as those of a single daemon are (`places.py`): one of them is for quick pulls only. When it is taken for dead, when a
+Its places are shared as those of a single daemon are (`places.py`): one of them is for quick pulls only, and where there is no other, one
+more is for answers, which wait for no pull of another source. When it is taken for dead, when a
 newer syncd upgrades the store, or when it loses the queue, it stops its runs and ends with code 1, and the service manager starts it anew:
 under another name, with what is installed now. What it was at is done by another.
 """
@@ -24,12 +25,13 @@ from syncd.contract import discovery
 from syncd.contract.connector import Context
 from syncd.daemon import breaker, cluster, places, queue
 from syncd.daemon.cluster import Membership
+from syncd.daemon.orders import carry_out
 from syncd.daemon.pace import SharedPace
 from syncd.daemon.serve import reloaded
 from syncd.errors import AlreadyRunning, DaemonRunning, Outdated, StoreError, SyncdError
 from syncd.report import Mode, Trigger
 from syncd.settings.file import Settings
-from syncd.store import due, members, migrations, open_store, runs
+from syncd.store import due, members, migrations, open_store, orders, runs
 from syncd.sync.run import Order, run
 
 log = structlog.get_logger()
@@ -72,8 +74,10 @@ class Worker:
         self._stop = threading.Event()
         # Runs that may end the process go one by one, so that none of them takes the blame for another.
         self._suspects = threading.Lock()
+        # The sources and the orders that a thread is at.
         self._at_work: set[str] = set()
-        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="pull")
+        self._orders: set[int] = set()
+        self._pool = ThreadPoolExecutor(sum(self._shared_out().values()), thread_name_prefix="pull")
         self._stopping = asyncio.Event()
         self._listeners: list[Listener] = []
 
@@ -82,9 +86,9 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
-        app = queue.listening(self._store, self._queue, self._name, self._hear)
+        app = queue.listening(self._store, self._queue, self._name, self._hear, self._hear_of_order)
         async with app.open_async():
-            listeners = [self._listener(app, queues, count) for queues, count in self._shared_out().items() if count]
+            listeners = [self._listener(app, queues, count) for queues, count in self._shared_out().items()]
             tasks = [asyncio.create_task(listener.run()) for listener in listeners]
             self._listeners = listeners
             beating = asyncio.create_task(self._beat())
@@ -105,7 +109,9 @@ class Worker:
     def _shared_out(self) -> dict[tuple[str, ...], int]:
         """How many places there are for which queues."""
         for_long = places.for_long(self._settings.workers)
-        return {(queue.QUICK, queue.LONG): for_long, (queue.QUICK,): self._settings.workers - for_long}
+        quick = self._settings.workers - for_long
+        never_long = (queue.QUICK, queue.ANSWERS) if quick else (queue.ANSWERS,)
+        return {(queue.QUICK, queue.LONG, queue.ANSWERS): for_long, never_long: max(quick, 1)}
 
     def _listener(self, app: App, queues: tuple[str, ...], count: int) -> Listener:
         return Listener(
@@ -161,10 +167,17 @@ class Worker:
                 raise _TakenForDead(told, advice="It ends, and is to be started anew; what it was at is done by another.")
             # What could not be given back when it ended: the store was away.
             due.give_back(connection, self._name, but=set(self._at_work))
+            orders.give_back(connection, self._name, but=self._orders)
 
     async def _hear(self, source: str, job: int) -> None:
         loop = asyncio.get_running_loop()
         problem = await loop.run_in_executor(self._pool, self._pull, source, job)
+        if problem is not None:
+            self._end(problem)
+
+    async def _hear_of_order(self, number: int, job: int) -> None:
+        loop = asyncio.get_running_loop()
+        problem = await loop.run_in_executor(self._pool, self._carry_out, number, job)
         if problem is not None:
             self._end(problem)
 
@@ -202,6 +215,28 @@ class Worker:
                     run(self._store, order, Context(name, stop=self._stop, pace=self._pace))
         except AlreadyRunning:
             log.info("waits, a run is going on", source=name)
+
+    def _carry_out(self, number: int, job: int) -> SyncdError | None:
+        """Do what a person asked for. Gives back why the worker has to end, if it has."""
+        if self._stop.is_set():
+            return None
+        self._orders.add(number)
+        try:
+            name = orders.get(self._store, number).source
+            if name not in self._settings.sources:
+                log.warning("left to another worker, this one's configuration does not have it", source=name)
+                return None
+            suspect = breaker.suspicion(runs.latest_pulls(self._store, name), datetime.now(UTC)).crashes
+            with self._suspects if suspect else nullcontext():
+                if not self._stop.is_set():
+                    carry_out(self._store, self._settings, number, self._name, Context(name, stop=self._stop, pace=self._pace), job)
+        except Outdated as problem:
+            return problem
+        except StoreError as problem:
+            log.error("run could not start", error=str(problem))
+        finally:
+            self._orders.discard(number)
+        return None
 
 
 class _TakenForDead(SyncdError):

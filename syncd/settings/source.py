@@ -60,6 +60,11 @@ class Source:
         settings = hashlib.blake2b(repr(self.own).encode(), digest_size=16).hexdigest()
         return f"syncd {__version__}, {installed}, {settings}"
 
+    def rhythm(self, timezone: str) -> str:
+        """Its schedules and their time zone in one text: when that changes, its next times have to be worked out anew."""
+        full = self.common.full.text if self.common.full else "no full"
+        return f"{self.common.schedule.text}; {full}; {timezone}"
+
     def connect(self, context: Context) -> Connector:
         """A connector for one run."""
         return self.connector(self.own, context)

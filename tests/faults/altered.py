@@ -12,6 +12,7 @@ from sqlalchemy import Engine, event
 
 from connectors.clever import CleverConnector
 from syncd.cli import main
+from syncd.store import orders
 
 
 def poison() -> None:
@@ -56,6 +57,15 @@ def frozen_at_apply() -> None:
     _at_apply(signal.SIGSTOP)
 
 
+def killed_before_it_says_so() -> None:
+    """The process is killed when it has done what was asked for, and is about to say so."""
+
+    def end(*_: Any, **__: Any) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    orders.end = end
+
+
 def _at_apply(number: int) -> None:
     """The first time only: an apply that others were in the way of is done again."""
     first = iter([True])
@@ -72,7 +82,9 @@ def full_disk() -> None:
     event.listen(Engine, "connect", lambda connection, _record: connection.execute("PRAGMA max_page_count = 1"))
 
 
-ALTERATIONS: tuple[Callable[[], None], ...] = (poison, deaf, dead_scheduler, stopped_at_apply, frozen_at_apply, full_disk)
+ALTERATIONS: tuple[Callable[[], None], ...] = (
+    poison, deaf, dead_scheduler, stopped_at_apply, frozen_at_apply, killed_before_it_says_so, full_disk,
+)  # fmt: skip
 
 if __name__ == "__main__":
     {change.__name__: change for change in ALTERATIONS}[sys.argv.pop(1)]()
