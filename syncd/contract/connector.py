@@ -17,9 +17,25 @@ from syncd.contract.known import Known
 from syncd.errors import Stopped
 from syncd.report import Traffic
 
+# What a field may say of itself for the console's form, as `Field(…, json_schema_extra=ADVANCED)`; joined by |.
+# It is seldom changed: fold it away.
+ADVANCED: dict[str, Any] = {"advanced": True}
+# No secret goes anywhere else when it changes. Of every other text and list that is feared: a secret that is kept opens only for the
+# addresses that it was entered for.
+LEADS_NOWHERE: dict[str, Any] = {"leads": False}
+
+
+def shown_for(**values: list[str]) -> dict[str, Any]:
+    """It is of use only while other fields have one of these values: `shown_for(auth=["oauth2"])`."""
+    return {"shown_for": values}
+
 
 class ConnectorSettings(BaseModel):
-    """Base of a connector's own keys in `[sources.NAME]`. Unknown keys are refused; a refusal never repeats the value."""
+    """Base of a connector's own keys in `[sources.NAME]`. Unknown keys are refused; a refusal never repeats the value.
+
+    The console's form is made of the model: give each field a `title` and a `description` in plain words, and what is secret the type
+    `Secret`, or it is kept and shown like any other text.
+    """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
