@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Table, func, insert, select, text, tuple_
 
 from syncd.errors import AlreadyRunning, StoreError
-from syncd.store import lease
+from syncd.store import keyfile, lease
 from syncd.store.engine import Store
 from syncd.store.tables import metadata, sources
 
@@ -39,6 +39,7 @@ def move(old: Store, new: Store) -> dict[str, int]:
     tombstones = old.beside.with_name(f"{old.beside.name}.purged")
     if tombstones.exists():
         copy2(tombstones, new.beside.with_name(f"{new.beside.name}.purged"))
+    keyfile.carry(old, new)
     return moved
 
 

@@ -268,6 +268,19 @@ links = Table(
     sqlite_with_rowid=False,
 )
 
+# The sources that were set up in the console (`configured.py`). settings: as in the file's table, without secrets; null when it was
+# removed. sealed: {key: secret}, under a key that is not in the database. version: of the change, counted over all of them.
+configured = Table(
+    "configured",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("settings", JsonText),
+    Column("sealed", JsonText, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
 # Where several machines share the store: when a source is to be pulled next, by the database's clock. schedule: as configured when the
 # times were worked out. wanted: the mode of a pull that fell due at wanted_at and has not come to its end. member, job: who is at it, for
 # which job of the queue; after_run: the latest run when that one took it, so that the runs themselves tell whether it is done.

@@ -12,6 +12,7 @@ from syncd.cli import app
 from syncd.contract import discovery
 from syncd.sandbox.scenarios import SCENARIOS
 from syncd.settings.cluster import ClusterSettings
+from syncd.settings.console import ConsoleSettings, OidcSettings
 from syncd.settings.file import FileSettings, LogSettings, StoreSettings
 from syncd.settings.guard import GuardSettings
 from syncd.settings.retention import RetentionSettings
@@ -22,6 +23,8 @@ SAMPLE = Path("config/syncd.toml").read_text(encoding="utf-8")
 README = Path("README.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {
     "## The whole": FileSettings,
+    "## `[console]`": ConsoleSettings,
+    "## `[console.oidc]`": OidcSettings,
     "## `[retention]`": RetentionSettings,
     "## `[sources.NAME]`": SourceSettings,
     "## `[sources.NAME.guard]`": GuardSettings,
@@ -33,7 +36,7 @@ def test_each_setting_is_documented_and_stands_in_the_sample(section: str) -> No
     text = CONFIGURATION.split(section + "\n")[1].split("\n## ")[0]
     told = set(re.findall(r"`([a-z_.]+)`", text))
     nested = {name for name, field in SECTIONS[section].model_fields.items() if f"[sources.NAME.{name}]" in CONFIGURATION}
-    nested |= {"store", "log", "cluster", "retention", "sources"}
+    nested |= {"store", "log", "cluster", "console", "oidc", "retention", "sources"}
     wanted = SECTIONS[section].model_fields.keys() - nested
     assert wanted - told == set()
     assert {name for name in wanted if not re.search(rf"^#? ?{name} *=", SAMPLE, re.MULTILINE)} == set()
