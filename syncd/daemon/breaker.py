@@ -4,7 +4,8 @@ Two kinds of trouble. A source whose data ends the process (a fault in a library
 run's row is written before it starts, so that each attempt counts, however it ends. A source that fails run after run (an outage, a token
 that was withdrawn) costs requests and a place in vain, and some providers lock an account for it. After three such runs in a row the
 daemon leaves the source alone, and longer each time. Of a failing source the waits are no longer than it has failed already, so that an
-outage is at most doubled. A run by hand always tries, and one that comes to a good end sets everything right.
+outage is at most doubled. A run by hand always tries, and one that comes to a good end sets everything right. So does whoever changes the
+source in the console: it is tried at once, as what was wrong may be mended.
 """
 
 from collections.abc import Sequence
@@ -40,9 +41,12 @@ class Suspicion(NamedTuple):
         return self.crashes >= TRIES
 
 
-def suspicion(pulls: Sequence[RunReport], now: datetime) -> Suspicion:
-    """What to think of a source. pulls: its latest ones, newest first (`runs.latest_pulls`)."""
+def suspicion(pulls: Sequence[RunReport], now: datetime, changed_at: datetime | None = None) -> Suspicion:
+    """What to think of a source. pulls: its latest ones, newest first (`runs.latest_pulls`). changed_at: when it was changed in the
+    console; what was before that tells nothing."""
     told = [pull for pull in pulls if pull.state != State.RUNNING and STOPPED not in (pull.error or "")]
+    if changed_at is not None:
+        told = [pull for pull in told if pull.started_at >= changed_at]
     failed = list(takewhile(lambda pull: pull.state == State.FAILED, told))
     crashed = list(takewhile(lambda pull: pull.error == INTERRUPTED, failed))
     seen = Suspicion(len(crashed), len(failed), None)

@@ -36,9 +36,9 @@ class Dispatcher(Service):
         # The purge must not keep a tick waiting.
         super().__init__(membership.store, settings, threads=2)
 
-    def _schedule(self) -> None:
+    def _schedule(self, changed: list[Source]) -> None:
         every = IntervalTrigger(seconds=self._settings.cluster.tick)
-        self._scheduler.add_job(self._tick, every, id=":tick", next_run_time=datetime.now(UTC))
+        self._scheduler.add_job(self._tick, every, id=":tick", next_run_time=datetime.now(UTC), replace_existing=True)
         log.info("sources scheduled", count=len(self._sources))
 
     def _tick(self) -> None:
@@ -80,6 +80,9 @@ class Dispatcher(Service):
         for name, source in sources.items():
             common = source.common
             schedule = f"{common.schedule.text}; {common.full.text if common.full else 'no full'}; {timezone}"
+            if source.changed_at is not None:
+                # Whoever changed it in the console wants to see at once whether it is right now.
+                schedule += f"; {source.changed_at.isoformat()}"
             if planned.get(name) != schedule:
                 full_at = common.full.next(now, now, timezone) if common.full else None
                 due.plan(connection, name, schedule, self._first(connection, source, now), full_at)
@@ -123,7 +126,7 @@ class Dispatcher(Service):
                     due.move(connection, row.source, pull_at=schedule.next(row.pull_at, now, timezone))
                 continue
             pulls = runs.latest_pulls(self._store, row.source, connection)
-            seen = breaker.suspicion(pulls, now)
+            seen = breaker.suspicion(pulls, now, source.changed_at)
             wanted = Mode.FULL if full_due or full is None or row.wanted == Mode.FULL else Mode.INCREMENTAL
             first = None if not pulls else row.pull_at
             times: dict[str, Any] = {"pull_at": schedule.next(first, now, timezone)} if pull_due else {}

@@ -30,9 +30,9 @@ class Scheduler(Service):
         self._owed: set[str] = set()
         super().__init__(store, settings, settings.workers)
 
-    def _schedule(self) -> None:
-        for name, source in self._sources.items():
-            common = source.common
+    def _schedule(self, changed: list[Source]) -> None:
+        for source in changed:
+            name, common = source.name, source.common
             self._scheduler.add_job(
                 self._pull, common.schedule.trigger(self._settings.timezone), args=[name, Mode.INCREMENTAL], id=f"{name}:schedule",
                 **({"next_run_time": datetime.now(UTC)} if self._is_due(source) else {}),
@@ -59,7 +59,7 @@ class Scheduler(Service):
             mode = Mode.FULL
         try:
             pulls = runs.latest_pulls(self._store, name)
-            seen = breaker.suspicion(pulls, datetime.now(UTC))
+            seen = breaker.suspicion(pulls, datetime.now(UTC), source.changed_at)
         except SyncdError as problem:
             log.error("run could not start", source=name, error=str(problem))
             return

@@ -41,17 +41,26 @@ class Service(ABC):
 
     def apply(self, settings: Settings) -> None:
         """Take over a configuration: jobs of sources that are gone or disabled end, the others follow their schedules."""
-        self._settings = settings
-        self._sources = {name: source for name, source in settings.sources.items() if source.common.enabled}
         for job in self._scheduler.get_jobs():
             job.remove()
-        self._schedule()
+        self.take_over(settings, anew=True)
         # At the start too: what was restored from a backup while the service was down may hold people who were purged.
         self._scheduler.add_job(self._purge, IntervalTrigger(days=1), id=":purge", next_run_time=datetime.now(UTC))
 
+    def take_over(self, settings: Settings, *, anew: bool = False) -> None:
+        """Take over the sources that somebody changed in the console; the jobs of all others go on. anew: of all."""
+        before = self._sources
+        self._settings = settings
+        self._sources = {name: source for name, source in settings.sources.items() if source.common.enabled}
+        changed = {name for name in before.keys() | self._sources.keys() if anew or not _same(before.get(name), self._sources.get(name))}
+        for job in self._scheduler.get_jobs():
+            if job.id.rpartition(":")[0] in changed:
+                job.remove()
+        self._schedule([source for name, source in self._sources.items() if name in changed])
+
     @abstractmethod
-    def _schedule(self) -> None:
-        """Add the jobs by which sources are pulled."""
+    def _schedule(self, changed: list[Source]) -> None:
+        """Add the jobs by which sources are pulled: of those that are new, or other than before."""
 
     def start(self) -> None:
         self._scheduler.start()
@@ -96,6 +105,13 @@ class Service(ABC):
             log.warning("purged, but the file could not be rewritten: it is tried again tomorrow")
         if proof.busy and not self._stop.is_set():
             self._scheduler.add_job(self._purge, "date", run_date=datetime.now(UTC) + PURGE_AGAIN, id=":purge-again", replace_existing=True)
+
+
+def _same(one: Source | None, other: Source | None) -> bool:
+    """Whether a source is as it was. What is kept in the store is read anew each time, and dated."""
+    if one is None or other is None or one is other:
+        return one is other
+    return one.changed_at is not None and one.changed_at == other.changed_at
 
 
 def _ahead() -> float:

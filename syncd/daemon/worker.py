@@ -24,8 +24,8 @@ from syncd.contract import discovery
 from syncd.contract.connector import Context
 from syncd.daemon import breaker, cluster, places, queue
 from syncd.daemon.cluster import Membership
+from syncd.daemon.configuration import Configuration
 from syncd.daemon.pace import SharedPace
-from syncd.daemon.serve import reloaded
 from syncd.errors import AlreadyRunning, DaemonRunning, Outdated, StoreError, SyncdError
 from syncd.report import Mode, Trigger
 from syncd.settings.file import Settings
@@ -50,7 +50,7 @@ def work(path: Path, settings: Settings) -> None:
         with cluster.member(store, settings, members.WORKER) as membership:
             for name, where in discovery.installed():
                 log.info("connector installed", connector=name, where=where)
-            worker = Worker(path, settings, membership)
+            worker = Worker(Configuration(path, settings, store), membership)
             try:
                 asyncio.run(worker.run())
             finally:
@@ -64,24 +64,28 @@ def work(path: Path, settings: Settings) -> None:
 class Worker:
     """One worker at work. problem: why it ended by itself."""
 
-    def __init__(self, path: Path, settings: Settings, membership: Membership) -> None:
+    def __init__(self, configuration: Configuration, membership: Membership) -> None:
         self.problem: SyncdError | None = None
-        self._path, self._settings = path, settings
+        self._configuration = configuration
         self._store, self._name, self._queue, self._hold_on = membership
         self._pace = SharedPace(self._store)
         self._stop = threading.Event()
         # Runs that may end the process go one by one, so that none of them takes the blame for another.
         self._suspects = threading.Lock()
         self._at_work: set[str] = set()
-        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="pull")
+        self._pool = ThreadPoolExecutor(self._settings.workers, thread_name_prefix="pull")
         self._stopping = asyncio.Event()
         self._listeners: list[Listener] = []
+
+    @property
+    def _settings(self) -> Settings:
+        return self._configuration.settings
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop, number)
-        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        loop.add_signal_handler(signal.SIGHUP, self._configuration.reload)
         app = queue.listening(self._store, self._queue, self._name, self._hear)
         async with app.open_async():
             listeners = [self._listener(app, queues, count) for queues, count in self._shared_out().items() if count]
@@ -131,11 +135,6 @@ class Worker:
             self.problem = problem
         self._stop.set()
         self._stopping.set()
-
-    def _reload(self) -> None:
-        new = reloaded(self._path, self._settings)
-        if new is not None:
-            self._settings = new
 
     async def _beat(self) -> None:
         """Give signs of life, and end when they come too late."""
@@ -189,13 +188,15 @@ class Worker:
         return None
 
     def _run(self, name: str, mode: Mode) -> None:
+        # Who rang has seen it as it is now.
+        self._configuration.look()
         source = self._settings.sources.get(name)
         if source is None:
             log.warning("left to another worker, this one's configuration does not have it", source=name)
             return
         pulls = runs.latest_pulls(self._store, name)
         order = Order.of(source, mode=mode, trigger=Trigger.SCHEDULE, today=self._settings.today())
-        suspect = breaker.suspicion(pulls, datetime.now(UTC)).crashes
+        suspect = breaker.suspicion(pulls, datetime.now(UTC), source.changed_at).crashes
         try:
             with self._suspects if suspect else nullcontext():
                 if not self._stop.is_set():
