@@ -13,13 +13,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.app import Json, app, console, print_each, print_json, settings
+from syncd.cli.app import Json, app, console, opened, print_each, print_json
 from syncd.cli.show import in_pieces
 from syncd.errors import ConfigError
 from syncd.observe.logs import escaped
 from syncd.settings.file import Settings
 from syncd.store import links as kept
-from syncd.store import open_store
 from syncd.sync.link import LINKED, REFUSED, Person, decide
 from syncd.words import link_reason
 
@@ -42,10 +41,10 @@ def links(
     """List the links, and what waits for a person."""
     if context.invoked_subcommand:
         return
-    configured = settings()
+    configured, store = opened()
     if source is not None:
         configured.source(source)
-    found = kept.listed(open_store(configured.store_url), source, proposed=proposed, names=names)
+    found = kept.listed(store, source, proposed=proposed, names=names)
     if json:
         print_json({"links": islice(found, limit)})
         return
@@ -84,12 +83,11 @@ def refuse(source: Source, user_id: Id, other_source: Source, other_id: Id, json
 
 
 def _decide(one: Person, other: Person, state: str, json: bool) -> None:
-    configured = settings()
+    configured, store = opened()
     if one.source == other.source:
         raise ConfigError(f"a link joins two sources; both are of {one.source}.")
     if state == LINKED:
         _check_same_people(configured, one.source, other.source)
-    store = open_store(configured.store_url)
     decide(store, one, other, state, by=_account())
     all_of_one = kept.of_user(store, one.source, one.id)
     [link] = [link for link in all_of_one if (link["other_source"], link["other_id"]) == (other.source, other.id)]

@@ -2,29 +2,29 @@
 
 from collections import Counter
 from datetime import UTC, datetime
+from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.app import Json, app, console, print_json, settings
+from syncd.cli.app import Json, app, console, opened, print_json
 from syncd.cli.show import state
 from syncd.daemon.breaker import TRIES, suspicion
 from syncd.settings.file import Settings
-from syncd.store import Store, due, members, open_store, roster, runs
+from syncd.store import Store, due, members, roster, runs
 from syncd.words import ago, held_sentence
 
 
 @app.command()
 def status(json: Json = False) -> None:
     """Each source: its latest run, its last good sync, how many records it has, and what waits for a person."""
-    configured = settings()
-    store = open_store(configured.store_url)
+    configured, store = opened()
     found: list[dict[str, Any]] = []
     for name, source in configured.sources.items():
         latest, whole = runs.latest(store, name), runs.last_whole(store, name)
-        seen = suspicion(runs.latest_pulls(store, name), datetime.now(UTC))
+        seen = suspicion(runs.latest_pulls(store, name), datetime.now(UTC), source.changed_at)
         found.append(
             {
                 "source": name,
@@ -45,10 +45,12 @@ def status(json: Json = False) -> None:
         )
     together = _cluster(store, configured) if configured.cluster.enabled else None
     if json:
-        print_json({"sources": found} | ({"cluster": together} if together else {}))
+        print_json({"sources": found, "left_out": configured.broken} | ({"cluster": together} if together else {}))
         return
+    for line in chain.from_iterable(configured.broken.values()):
+        console.print(Text(f"left out: {line}", style="red"), soft_wrap=True)
     if not found:
-        console.print(f"{configured.path} has no source yet. Add one with `syncd init` or in the file.")
+        console.print(f"{configured.path} has no source yet. Add one with `syncd init`, in the file, or in the console.")
         return
     table = Table(box=None, padding=(0, 1, 0, 0))
     for column in ("source", "connector", "latest run", "last good", "schedule", "users", "sections"):

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from syncd.cli.app import Json, app, console, notes, print_json, settings
+from syncd.cli.app import Json, app, console, notes, opened, print_json
 from syncd.cli.show import run_summary
 from syncd.contract.connector import Context, Pace
 from syncd.daemon.pace import SharedPace
 from syncd.errors import AlreadyRunning
 from syncd.report import Mode, RunReport, State
 from syncd.settings.source import Source
-from syncd.store import Store, open_store
+from syncd.store import Store
 from syncd.sync.run import Order, Step, run
 
 EXIT = {State.FAILED: 1, State.HELD: 3}
@@ -31,9 +31,8 @@ def sync(
     json: Json = False,
 ) -> None:
     """Sync one source now."""
-    configured = settings(secrets=(source,))
+    configured, store = opened(secrets=(source,))
     wanted = configured.source(source)
-    store = open_store(configured.store_url)
     mode = Mode.FULL if full or anew else Mode.INCREMENTAL
     pace = SharedPace(store) if configured.cluster.enabled else Pace()
     report = watched(store, wanted, pace, wait=wait, quietly=json, mode=mode, anew=anew, dry_run=dry_run, today=configured.today())
