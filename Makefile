@@ -10,7 +10,7 @@ PEERS ?= dlt dlt-arrow orm
 PEER_PASSES ?= 1
 FLEET ?=
 # What meets a store is tried on both.
-ON_BOTH_STORES := tests/journeys tests/model tests/settings tests/store tests/sync tests/test_schema.py
+ON_BOTH_STORES := tests/journeys tests/model tests/settings/test_kept.py tests/store tests/sync tests/test_schema.py
 
 .PHONY: help setup demo test soak bench bench-memory bench-fleet lint fix audit clean
 

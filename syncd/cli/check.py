@@ -35,7 +35,8 @@ def check(
             result["found"] = f'{result["found"]}; it is linked with nobody: no other source has people = "{source.common.people}"'
         results.append(result)
     for name, problems in settings.broken.items():
-        results += [{"source": name, "connector": None, "ok": False, "found": line} for line in problems]
+        told = (mistake.at("(set up in the console)") for mistake in problems)
+        results += [{"source": name, "connector": None, "ok": False, "found": line} for line in told]
     if json:
         print_json({"config": str(settings.path), "sources": results})
     else:

@@ -32,7 +32,7 @@ def sources(context: typer.Context, json: Json = False) -> None:
         print_json({"sources": found})
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for name in ("source", "connector", "set up in", "", "last changed"):
+    for name in ("source", "connector", "set up in", "state", "last changed"):
         table.add_column(name, overflow="fold")
     for row in found:
         state = "left out" if row["problems"] else "on" if row["enabled"] else "off"
@@ -53,7 +53,7 @@ def _listed(configured: Settings, store: Store) -> list[dict[str, Any]]:
         if kept.origin(configured, name) == "file"
     ]
     for one in kept.listed(store):
-        problems = list(configured.broken.get(one.source, ()))
+        problems = configured.problems(one.source)
         if kept.origin(configured, one.source) == "file":
             problems.append(f"source {one.source} (set up in the console): stands in {configured.path.name} too, which wins")
         found.append(

@@ -45,9 +45,10 @@ def status(json: Json = False) -> None:
         )
     together = _cluster(store, configured) if configured.cluster.enabled else None
     if json:
-        print_json({"sources": found, "left_out": configured.broken} | ({"cluster": together} if together else {}))
+        left_out = {name: list(map(str, problems)) for name, problems in configured.broken.items()}
+        print_json({"sources": found, "left_out": left_out} | ({"cluster": together} if together else {}))
         return
-    for line in chain.from_iterable(configured.broken.values()):
+    for line in chain.from_iterable(map(configured.problems, configured.broken)):
         console.print(Text(f"left out: {line}", style="red"), soft_wrap=True)
     if not found:
         console.print(f"{configured.path} has no source yet. Add one with `syncd init`, in the file, or in the console.")

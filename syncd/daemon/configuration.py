@@ -59,6 +59,6 @@ class Configuration:
 
     def _complete(self, settings: Settings) -> None:
         self.settings = kept.complete(settings, self._store)
-        for name, problems in self.settings.broken.items():
-            for line in problems:
+        for name in self.settings.broken:
+            for line in self.settings.problems(name):
                 log.error("source left out, the others go on", source=name, error=line)

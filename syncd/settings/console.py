@@ -1,7 +1,7 @@
 """`[console]`: where the web console is reached, who signs in, and the key that pasted secrets are sealed with."""
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -13,6 +13,9 @@ from syncd.secret import MissingSecret, Secret
 
 # A name or an address of either kind, without scheme, port and path.
 _NAME = re.compile(r"(?:[\w.-]+|[0-9a-fA-F:]+)$", re.ASCII)
+
+# What a host may be that is no name of one: all addresses of this machine.
+EVERYWHERE = (str(IPv4Address(0)), str(IPv6Address(0)))
 
 Role = Literal["viewer", "operator", "admin"]
 
@@ -110,8 +113,8 @@ class ConsoleSettings(BaseModel):
     def names(self) -> frozenset[str]:
         """The host names that it answers to, small letters, without a port."""
         named = {urlsplit(self.url).hostname} if self.url else set()
-        own = set(LOOPBACK) if self.is_loopback else {self.host} if self.host not in ("0.0.0.0", "::") else set()  # noqa: S104
-        return frozenset(name for name in {*named, *own, *self.hosts} if name)
+        own = LOOPBACK if self.is_loopback else (self.host,)
+        return frozenset(name for name in {*named, *own, *self.hosts} if name and name not in EVERYWHERE)
 
     def beside(self, folder: Path) -> "ConsoleSettings":
         """With its files' paths, where they are relative, taken from a folder."""

@@ -18,7 +18,7 @@ from syncd.secret import HOW, MissingSecret, Secret, is_open_to_others
 from syncd.settings import source as sources
 from syncd.settings.cluster import ClusterSettings
 from syncd.settings.console import ConsoleSettings
-from syncd.settings.mistakes import mistakes
+from syncd.settings.mistakes import Mistake, mistakes
 from syncd.settings.retention import RetentionSettings
 
 PLACES = (Path("syncd.toml"), Path("/etc/syncd/syncd.toml"))
@@ -82,8 +82,8 @@ class FileSettings(BaseModel):
 class Settings:
     """A configuration that was read and found right, and completed with the sources that were set up in the console (`settings/kept.py`).
 
-    kept: which of `sources` those are; broken: {name: what is wrong, line by line} of those that had to be left out; version: of the
-    store's sources as they were read, 0 before that.
+    kept: which of `sources` those are; broken: {name: what is wrong} of those that had to be left out; version: of the store's sources as
+    they were read, 0 before that.
     """
 
     def __init__(self, path: Path, file: FileSettings, found: dict[str, sources.Source]) -> None:
@@ -95,12 +95,12 @@ class Settings:
         self.console = file.console.beside(path.parent)
         self.sources = found
         self.kept: frozenset[str] = frozenset()
-        self.broken: Mapping[str, tuple[str, ...]] = {}
+        self.broken: Mapping[str, list[Mistake]] = {}
         self.version = 0
         self._retention = file.retention
         self.store_url = signed_in(_beside(file.store.url, path), file.store.password)
 
-    def completed(self, kept: Mapping[str, sources.Source], broken: Mapping[str, tuple[str, ...]], version: int) -> "Settings":
+    def completed(self, kept: Mapping[str, sources.Source], broken: Mapping[str, list[Mistake]], version: int) -> "Settings":
         """The same, with what the store has by now instead of what it had."""
         made = copy(self)
         made.sources = {name: source for name, source in self.sources.items() if name not in self.kept} | dict(kept)
@@ -119,10 +119,14 @@ class Settings:
         own = self.sources[source].common.retention.days if source in self.sources else {}
         return self._retention.days | own
 
+    def problems(self, name: str) -> list[str]:
+        """Why a source had to be left out, as lines that name it; empty when it was not."""
+        return [mistake.at(f"source {name} (set up in the console)") for mistake in self.broken.get(name, [])]
+
     def source(self, name: str) -> sources.Source:
         """Raises ConfigError when there is no such source, or it had to be left out."""
         if name in self.broken:
-            raise ConfigError(*self.broken[name])
+            raise ConfigError(*self.problems(name))
         if name not in self.sources:
             known = ", ".join(self.sources) or "none yet"
             raise ConfigError(f"{self.path.name} has no source {name!r}, and none was set up in the console; there are: {known}")

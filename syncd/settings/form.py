@@ -9,6 +9,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
@@ -67,14 +68,19 @@ def common() -> tuple[Field, ...]:
     return tuple(one for one in _fields(SourceSettings) if one.name != "connector")
 
 
-def read(fields: Sequence[Field], entered: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str | None]]:
-    """(settings as they would stand in the file, secrets) out of what a browser sent, {name: text}.
+def read(
+    fields: Sequence[Field], entered: Mapping[str, str], before: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], dict[str, str | None]]:
+    """(settings as they would stand in the file, secrets) out of what a browser sent, {name: text}. before: the settings until now, of
+    which stays what these fields do not ask for.
 
     What is empty, or as it is anyway, is left out: the default then holds, also when it is another one day. A flag is sent only when it is
     checked. A secret that was left empty is "", and None where `forget.NAME` is checked. What is no number stays as it was entered, to be
     told as a mistake.
     """
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = deepcopy(dict(before or {}))
+    for one in fields:
+        _drop(settings, one.name)
     secrets: dict[str, str | None] = {}
     for one in fields:
         text = entered.get(one.name, "").strip()
@@ -101,6 +107,38 @@ def at(table: Mapping[str, Any], name: str) -> Any:
     for part in name.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
     return found
+
+
+def leaves(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value in settings that is no table, with its name."""
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{name}.")
+        elif value is not None:
+            yield f"{prefix}{name}", value
+
+
+def shown(one: Field, settings: Mapping[str, Any]) -> Any:
+    """What a field shows of settings, the default where they say nothing: whether a flag is checked, else text. Nothing of a secret."""
+    value = at(settings, one.name)
+    value = one.default if value is None else value
+    match one.kind:
+        case Kind.FLAG:
+            return bool(value)
+        case Kind.SECRET:
+            return ""
+        case Kind.LIST | Kind.LIMIT if isinstance(value, list):
+            return ("\n" if one.kind == Kind.LIST else " or ").join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _drop(table: dict[str, Any], name: str) -> None:
+    first, _, rest = name.partition(".")
+    inner = table.get(first)
+    if rest and isinstance(inner, dict):
+        _drop(inner, rest)
+    if not rest or inner == {}:
+        table.pop(first, None)
 
 
 def _value(one: Field, text: str) -> Any:

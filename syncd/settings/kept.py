@@ -77,7 +77,7 @@ def complete(settings: Settings, store: Store, *, secrets: Collection[str] | Non
     """The configuration with what the store has. secrets: the sources whose secrets have to be there; None: all. The secrets of others are
     not opened, and the key is not asked for. What is wrong is left out, and stands in `broken`. Raises StoreError."""
     found: dict[str, Source] = {}
-    broken: dict[str, tuple[str, ...]] = {}
+    broken: dict[str, list[Mistake]] = {}
     rows = configured.rows(store)
     in_file = settings.sources.keys() - settings.kept
 
@@ -91,7 +91,7 @@ def complete(settings: Settings, store: Store, *, secrets: Collection[str] | Non
         wanted = secrets is None or row.source in secrets
         source, problems = _read(row, row.settings, opens if wanted else None)
         if source is None:
-            broken[row.source] = tuple(mistake.at(_where(row.source)) for mistake in problems)
+            broken[row.source] = problems
         else:
             found[row.source] = source
     return settings.completed(found, broken, max((row.version for row in rows), default=0))
@@ -148,7 +148,7 @@ def remove(store: Store, name: str, *, by: str, at: datetime) -> None:
     while True:
         row = _row(store, name)
         if row is None or row.settings is None:
-            raise ConfigError(f"no source {name!r} was set up in the console.")
+            raise ConfigError(f"no source {name!r} was set up in the console; `syncd sources` says where each is set up.")
         if configured.write(store, name, None, {}, at=at, by=by, seen=row.version):
             return
 
@@ -169,10 +169,6 @@ def reseal(settings: Settings, store: Store) -> tuple[int, list[str]]:
             raise StoreError(f"{row.source} was changed meanwhile.", advice="Do it once more.")
         done += len(sealed)
     return done, shut
-
-
-def _where(name: str) -> str:
-    return f"source {name} (set up in the console)"
 
 
 def _row(store: Store, name: str) -> configured.Row | None:
@@ -251,10 +247,13 @@ def _refused(key: str, words: str) -> Draft:
 
 
 def _bound(name: str, connector: type[Connector], table: Mapping[str, Any]) -> dict[str, Any]:
-    """What a source's secrets are bound to: its name, and all in its settings by which they could be led elsewhere. (Defaults are not part
-    of it: they come with syncd itself, and may change with it.)"""
-    leading = {one.name: form.at(table, one.name) for one in form.form(connector) if one.leads}
-    return {"source": name, "leads": {key: _host(value) for key, value in leading.items() if value is not None}}
+    """What a source's secrets are bound to: its name, and all in its settings of which its connector does not say that it leads nowhere;
+    also under names that the form does not know. (Defaults are not part of it: they come with syncd itself, and may change with it.)"""
+    harmless = {one.name for one in form.form(connector) if not one.leads} | sources.COMMON
+    return {
+        "source": name,
+        "leads": {key: _host(value) for key, value in form.leaves(table) if harmless.isdisjoint((key, key.split(".")[0]))},
+    }
 
 
 def _of(bound: Mapping[str, Any], key: str) -> dict[str, Any]:

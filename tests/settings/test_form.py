@@ -110,6 +110,29 @@ def test_what_a_browser_sends_becomes_settings_as_the_file_would_have_them() -> 
     assert wrong == {"port": "ssh", "mode": "warp", "folder": {"path": "/other"}}
 
 
+def test_a_form_shows_what_there_is_and_keeps_what_it_does_not_ask_for() -> None:
+    before = {
+        "host": "old.example.org",
+        "port": 22,
+        "verify": False,
+        "folder": {"path": "/other"},
+        "guard": {"floor": 9},
+        "schools": ["a", "b"],
+    }
+    fields = by_name(TheirConnector)
+    assert {name: form.shown(field, before) for name, field in fields.items()} == {
+        "host": "old.example.org", "port": "22", "key": "", "mode": "", "tries": "3", "colour": "red", "share": "0.5", "verify": False,
+        "schools": "a\nb", "note": "", "folder.path": "/other", "folder.password": "",
+    }  # fmt: skip
+    limit = next(field for field in form.common() if field.name == "guard.max_updates")
+    assert [form.shown(limit, {"guard": {"max_updates": value}}) for value in (200, ["5%", 200], None)] == ["200", "5% or 200", "75%"]
+    for field in (*fields.values(), limit):
+        entered = {field.name: str(form.shown(field, before) or "")}
+        assert form.read([field], entered, before)[0].get("guard") == {"floor": 9}
+    settings, _ = form.read(form.form(TheirConnector), {"host": "new.example.org", "verify": "on"}, before)
+    assert settings == {"host": "new.example.org", "guard": {"floor": 9}} and before["host"] == "old.example.org"
+
+
 def test_what_every_source_has_is_asked_for_the_same_way() -> None:
     common = {field.name: field for field in form.common()}
     assert [name for name, field in common.items() if not field.advanced] == ["schedule", "full", "enabled", "people"]

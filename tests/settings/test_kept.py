@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ConfigDict, Field, field_validator
 from sqlalchemy import select, text, update
 
+from connectors.clever import CleverConnector
+from syncd.contract import discovery
+from syncd.contract.connector import LEADS_NOWHERE, ConnectorSettings
 from syncd.daemon import breaker
 from syncd.daemon.configuration import Configuration
 from syncd.errors import ConfigError
 from syncd.report import State
-from syncd.secret import MissingSecret
+from syncd.secret import MissingSecret, Secret
 from syncd.settings import kept, vault
 from syncd.settings.file import Settings, load
 from syncd.store import Store, configured, keyfile, open_store, runs
@@ -144,12 +148,52 @@ def test_what_leads_nowhere_else_asks_for_no_secret(console: Console) -> None:
     assert console.secret("shelbyville", "client_secret") == SECRET
 
 
+class TheirSettings(ConnectorSettings):
+    """A connector that takes its address under two names, takes more than it says, and is not careful."""
+
+    model_config = ConfigDict(extra="allow", populate_by_name=True)
+    server: str = Field(alias="host")
+    note: str = Field("", json_schema_extra=LEADS_NOWHERE)
+    password: Secret
+
+    @field_validator("note")
+    @classmethod
+    def _careless(cls, value: str) -> str:
+        return value or {}["note"]
+
+
+class TheirConnector(CleverConnector):
+    settings_model = TheirSettings
+
+
+def test_somebody_elses_connector_is_as_safe_and_harms_nobody_else(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = discovery.find
+    monkeypatch.setattr(discovery, "find", lambda name: TheirConnector if name == "theirs" else ours(name))
+    theirs = {"connector": "theirs", "host": "sftp.example.org"}
+    assert console.save("ogdenville", theirs, {"password": SECRET}) == []
+    assert console.save("springfield", CLEVER, {"token": TOKEN}) == []
+    assert console.save("ogdenville", theirs | {"note": "ours", "schedule": "every 2 hours"}) == []
+    for elsewhere in (
+        {"connector": "theirs", "server": "evil.example.com"},
+        theirs | {"host": "evil.example.com"},
+        theirs | {"relay": "evil.example.com"},
+        theirs | {"relay": {"host": ["evil.example.com"]}},
+    ):
+        assert console.save("ogdenville", elsewhere)[0].startswith("password: goes to another address than before"), elsewhere
+    assert console.secret("ogdenville", "password") == SECRET
+    console.tamper("ogdenville", settings=theirs | {"note": ""})
+    assert list(console.settings.sources) == ["springfield"]
+    told = "source ogdenville (set up in the console): its settings can not be read (KeyError)"
+    assert console.settings.problems("ogdenville") == [told]
+    assert console.save("shelbyville", theirs | {"note": ""}, {"password": SECRET}) == ["its settings can not be read (KeyError)"]
+
+
 def test_who_can_write_to_the_database_can_not_lead_a_secret_elsewhere(console: Console) -> None:
     assert console.save("shelbyville", SIS, PASTED) == []
     assert console.save("ogdenville", {**SIS, "auth": "bearer", "url": "https://evil.example.com/v1p1"}, {"token": "of-evil"}) == []
     [ogdenville, shelbyville] = configured.rows(console.store)
     console.tamper("shelbyville", settings=SIS | {"token_url": "https://evil.example.com/token"})
-    told = console.settings.broken["shelbyville"]
+    told = console.settings.problems("shelbyville")
     assert [line.split(": ")[:2] for line in told] == [
         ["source shelbyville (set up in the console) client_id", "can not be opened with the key that is there"],
         ["source shelbyville (set up in the console) client_secret", "can not be opened with the key that is there"],
@@ -171,9 +215,9 @@ def test_a_place_of_the_server_can_not_be_named_for_a_secret(console: Console) -
     assert console.save("springfield", CLEVER, {"token": TOKEN}) == []
     for place in places:
         console.tamper("springfield", settings=CLEVER | {"client_id": place})
-        assert console.settings.broken["springfield"] == (
-            f"source springfield (set up in the console) {told.replace('token', 'client_id')}",
-        )
+        assert console.settings.problems("springfield") == [
+            f"source springfield (set up in the console) {told.replace('token', 'client_id')}"
+        ]
 
 
 def test_mistakes_are_told_by_field_as_those_of_the_file(console: Console) -> None:
@@ -216,13 +260,17 @@ def test_a_lost_key_costs_the_secrets_and_nothing_else(console: Console) -> None
     key.unlink()
     settings = console.settings
     assert list(settings.sources) == ["capital"]
-    assert settings.broken["springfield"] == (
+    assert settings.problems("springfield") == [
         f"source springfield (set up in the console): its secrets can not be opened (the key {key} is not there): "
         "enter them again, or bring back the key",
-    )
+    ]
     assert not key.exists(), "who only looks makes no key"
     checked = syncd(console.config, "check")
-    assert checked.code == 1 and "capital: the settings are right" in checked.out and "springfield: source springfield" in checked.out
+    assert (
+        checked.code == 1
+        and "capital: the settings are right" in checked.out
+        and "springfield: (set up in the console): its secrets can not be opened" in checked.out
+    )
     refused = syncd(console.config, "sync", "springfield")
     assert refused.code == 2 and "enter them again" in refused.err
     assert "capital" in syncd(console.config, "status").out and "left out" not in syncd(console.config, "status").out
@@ -251,7 +299,7 @@ def test_one_key_takes_the_place_of_another(console: Console, monkeypatch: pytes
     done = syncd(console.config, "db", "reseal")
     assert done.code == 1 and "shelbyville, springfield: has a secret that no key opens" in done.err
     monkeypatch.setenv("CONSOLE_KEY", "no-key-at-all")
-    assert "[console] key: is no key; `syncd db new-key` makes one" in console.settings.broken["springfield"][0]
+    assert "[console] key: is no key; `syncd db new-key` makes one" in console.settings.problems("springfield")[0]
     monkeypatch.delenv("CONSOLE_KEY")
     with pytest.raises(ConfigError, match=r"\[console\] key: the environment variable CONSOLE_KEY is not set"):
         load(console.config)
@@ -267,6 +315,20 @@ def test_several_machines_need_a_key_that_all_of_them_have(console: Console, mon
     monkeypatch.setenv("CONSOLE_KEY", vault.new_key())
     assert console.save("springfield", CLEVER, {"token": TOKEN}) == []
     assert console.secret("springfield", "token") == TOKEN
+
+
+@pytest.mark.file
+def test_a_store_that_moves_takes_its_key_along(console: Console) -> None:
+    assert console.save("springfield", CLEVER, {"token": TOKEN}) == []
+    url = stores.server().fresh()
+    with closing(open_store(url)) as new:
+        keyfile.make(new, other := vault.new_key())
+        assert syncd(console.config, "db", "migrate", "--to", url).code == 0
+        console.config.write_text(f'[store]\nurl = "{url}"\n')
+        moved = kept.complete(load(console.config), new)
+        assert moved.source("springfield").own.token.reveal() == TOKEN
+        assert keyfile.path(new).read_text().split() == [other, *keyfile.path(console.store).read_text().split()]
+        assert keyfile.path(new).stat().st_mode & 0o777 == 0o600
 
 
 # ── beside others ─────────────────────────────────────────────────────────────────────────────────────
