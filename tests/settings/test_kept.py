@@ -413,6 +413,7 @@ def test_each_change_is_a_new_version_also_when_one_goes_and_another_comes(conso
         assert step() in ([], None)
         seen.append(kept.version(console.store))
     assert seen == sorted(set(seen))
+    assert [row.sealed for row in configured.rows(console.store) if row.settings is None] == [{}], "what is gone has no secret left"
     assert [one.source for one in kept.listed(console.store)] == ["ogdenville", "springfield"]
     with pytest.raises(ConfigError, match="no source 'shelbyville' was set up in the console"):
         kept.remove(console.store, "shelbyville", by="lisa", at=AT)
