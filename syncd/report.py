@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from http import HTTPStatus
 from threading import Lock
 
 from pydantic import BaseModel, ConfigDict
@@ -72,7 +73,8 @@ class Held(BaseModel):
 
 
 class RunReport(BaseModel):
-    """One run. Times are UTC. `bytes` counts decoded answer bodies, `requests` every request sent, retries included.
+    """One run. Times are UTC. `bytes` counts decoded answer bodies, `requests` every request sent, `retries` those of them that repeat
+    one that failed; `answers` is {status: how many requests got it}, with "none" for those that got no answer.
 
     doubts: why what is absent was not taken for gone. quality: {rule: how many records the source sends wrong}. settles: the run that this
     one approved or undid; settled_by: the run that approved, undid or superseded this one. left_out: changes of an approved or undone run
@@ -92,6 +94,8 @@ class RunReport(BaseModel):
     counts: dict[str, Counts] = {}
     requests: int = 0
     bytes: int = 0
+    retries: int = 0
+    answers: dict[str, int] = {}
     held: list[Held] = []
     doubts: list[str] = []
     quality: dict[str, int] = {}
@@ -108,18 +112,35 @@ def no_counts() -> dict[str, Counts]:
     return {plural: Counts() for plural in PLURALS}
 
 
+NO_ANSWER = "none"
+_STATUSES = frozenset(status.value for status in HTTPStatus)
+
+
 @dataclass
 class Traffic:
-    """What a connector has asked of its source so far. Several threads may count."""
+    """What a connector has asked of its source so far, and what was answered. Several threads may count."""
 
     requests: int = 0
     bytes: int = 0
     retries: int = 0
+    answers: dict[str, int] = field(default_factory=dict)
     _counting: Lock = field(default_factory=Lock, repr=False, compare=False)
 
-    def add(self, *, requests: int = 0, bytes: int = 0, retries: int = 0) -> None:
+    def add(self, *, bytes: int = 0, retries: int = 0) -> None:
         """Count some more."""
         with self._counting:
-            self.requests += requests
             self.bytes += bytes
             self.retries += retries
+
+    def asked(self, status: int | None) -> None:
+        """Count a request by the status of its answer; None: there came none. A status that nobody knows counts by its first digit: a
+        source must not make up words for the tallies."""
+        answer = NO_ANSWER if status is None else str(status) if status in _STATUSES else f"{status // 100}xx"
+        with self._counting:
+            self.requests += 1
+            self.answers[answer] = self.answers.get(answer, 0) + 1
+
+    def tell(self, report: RunReport) -> None:
+        """Write it all into a run's report."""
+        with self._counting:
+            report.requests, report.bytes, report.retries, report.answers = self.requests, self.bytes, self.retries, dict(self.answers)

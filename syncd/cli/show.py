@@ -44,7 +44,8 @@ def run_summary(report: RunReport) -> RenderableType:
     head = Text.assemble(f"Run {report.run} of {report.source} ({report.mode}, {report.trigger}): ", state(report.state))
     if report.finished_at:
         seconds = (report.finished_at - report.started_at).total_seconds()
-        head.append(f" in {seconds:.1f} s, {report.requests} requests, {report.bytes / 1e6:.1f} MB")
+        again = f" ({report.retries} of them again)" if report.retries else ""
+        head.append(f" in {seconds:.1f} s, {report.requests} requests{again}, {report.bytes / 1e6:.1f} MB")
     parts: list[RenderableType] = [head]
     if report.state != State.FAILED and report.counts:
         parts.append(counts_table(report))

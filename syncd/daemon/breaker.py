@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import structlog
 
-from syncd.report import RunReport, State
-from syncd.store.runs import INTERRUPTED, STOPPED
+from syncd.report import RunReport
+from syncd.store.runs import INTERRUPTED, failed_in_a_row
 
 log = structlog.get_logger()
 
@@ -42,8 +42,7 @@ class Suspicion(NamedTuple):
 
 def suspicion(pulls: Sequence[RunReport], now: datetime) -> Suspicion:
     """What to think of a source. pulls: its latest ones, newest first (`runs.latest_pulls`)."""
-    told = [pull for pull in pulls if pull.state != State.RUNNING and STOPPED not in (pull.error or "")]
-    failed = list(takewhile(lambda pull: pull.state == State.FAILED, told))
+    failed = failed_in_a_row(pulls)
     crashed = list(takewhile(lambda pull: pull.error == INTERRUPTED, failed))
     seen = Suspicion(len(crashed), len(failed), None)
     if seen.failures < TRIES:

@@ -5,12 +5,12 @@ from itertools import islice
 from shutil import copy2
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, func, insert, select, text, tuple_
+from sqlalchemy import Connection, Row, Table, func, insert, select, tuple_
 
 from syncd.errors import AlreadyRunning, StoreError
 from syncd.store import lease
 from syncd.store.engine import Store
-from syncd.store.tables import metadata, sources
+from syncd.store.tables import deliveries, metadata, runs, sources
 
 BATCH = 500
 
@@ -32,10 +32,10 @@ def move(old: Store, new: Store) -> dict[str, int]:
                 moved[table.name] = _copy(source, target, table)
                 _compare(source, target, table, moved[table.name], new.name)
             if target.dialect.name == "postgresql":
-                # The next run's number goes on from the last one's.
-                target.execute(
-                    text("SELECT setval(pg_get_serial_sequence('runs', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM runs), false)")
-                )
+                # The next one's number goes on from the last one's.
+                for table in (runs, deliveries):
+                    following = (target.execute(select(func.max(table.c.id))).scalar() or 0) + 1
+                    target.execute(select(func.setval(func.pg_get_serial_sequence(table.name, "id"), following, False)))
     tombstones = old.beside.with_name(f"{old.beside.name}.purged")
     if tombstones.exists():
         copy2(tombstones, new.beside.with_name(f"{new.beside.name}.purged"))

@@ -1,19 +1,20 @@
 """Runs: their rows, reports, log lines and changes, as they are kept and as they are read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Text, func, insert, or_, select, type_coerce, update
+from sqlalchemy import Connection, Row, Select, Text, and_, func, insert, or_, select, type_coerce, update
 
 from syncd.errors import StoreError
 from syncd.report import Mode, RunReport, State, Trigger
-from syncd.store import lease, migrations
+from syncd.store import lease, migrations, tallies
 from syncd.store.columns import canonical
 from syncd.store.engine import Store
-from syncd.store.tables import changes, held_changes, quarantine, run_log, runs, sources
+from syncd.store.tables import HELD, UNREPORTED, changes, held_changes, quarantine, run_log, runs, sources
 
 # States of runs that applied what they could: of one that held a part, or whose hold a person answered, the rest stands.
 DONE = (State.APPLIED, State.HELD, State.REJECTED)
@@ -22,6 +23,8 @@ FIRST = {kind: place for place, kind in enumerate(("user", "section", "org", "co
 INTERRUPTED = "the run was interrupted before it could apply anything"
 # In the error of each run that a person or the service manager ended: that says nothing about its source.
 STOPPED = "the run was asked to stop"
+# When a run's report stands: a little after its end, and at the latest when its links would have been found, were it still at that.
+SETTLED, LINKED = timedelta(seconds=2), timedelta(minutes=2)
 # What asks the source; the others settle what an earlier run brought.
 PULLS = (Trigger.SCHEDULE, Trigger.MANUAL)
 
@@ -60,13 +63,15 @@ def start(connection: Connection, source: str, *, mode: str, trigger: str, at: d
     """
     # The epoch first, as whoever applies: one that lost its lock on the way could be at that, and each would wait for the other.
     epoch = lease.next_epoch(connection, source)
-    connection.execute(
+    dead = connection.execute(
         update(runs)
         .where(runs.c.source == source, runs.c.state == State.RUNNING)
         .values(state=State.FAILED, finished_at=at, error=INTERRUPTED, progress=None)
-    )
+        .returning(runs.c.mode, runs.c.trigger)
+    ).all()
+    tallies.add_interrupted(connection, source, [(row.mode, row.trigger) for row in dead])
     migrations.refuse_newer(connection)
-    row = {"source": source, "epoch": epoch, "mode": mode, "trigger": trigger, "state": State.RUNNING, "started_at": at}
+    row = {"source": source, "epoch": epoch, "mode": mode, "trigger": trigger, "state": State.RUNNING, "started_at": at, "reported": False}
     nothing: dict[str, Any] = {"counts": {}, "requests": 0, "bytes": 0, "held": [], "doubts": []}
     inserted = connection.execute(insert(runs).values(**row, **nothing))
     assert inserted.inserted_primary_key is not None
@@ -77,8 +82,12 @@ def finish(connection: Connection, report: RunReport) -> bool:
     """Write how a run ended; for an applied one, in the transaction that applies it. False, and nothing is written, when the run is known
     to have ended well: the answer to its commit was lost, and not the commit."""
     values = report.model_dump(exclude={"run", "source", "trigger", "started_at", "settled_by"})
-    open_still = runs.c.state.in_((State.RUNNING, State.FAILED))
-    return connection.execute(update(runs).where(runs.c.id == report.run, open_still).values(**values, progress=None)).rowcount == 1
+    ended = update(runs).where(runs.c.id == report.run).values(**values, progress=None)
+    if connection.execute(ended.where(runs.c.state == State.RUNNING)).rowcount == 1:
+        tallies.add(connection, report)
+        return True
+    # One that its successor took for dead, and counted, has more to say of how it ended.
+    return connection.execute(ended.where(runs.c.state == State.FAILED)).rowcount == 1
 
 
 def cursor(connection: Connection, source: str) -> Any:
@@ -90,7 +99,9 @@ def set_progress(connection: Connection, run: int, progress: dict[str, Any]) -> 
     connection.execute(update(runs).where(runs.c.id == run, runs.c.state == State.RUNNING).values(progress=progress))
 
 
-def _report(row: Row[Any], held: dict[str, bool], store: Store) -> RunReport:
+def report_of(row: Row[Any], held: dict[str, bool], store: Store) -> RunReport:
+    """A row as its report. A run whose process died is told as failed, although nobody could write that down. held: which sources' locks
+    were looked at already."""
     state, error = row.state, row.error
     if state == State.RUNNING and not held.setdefault(row.source, lease.is_held(store, row.source)):
         state, error = State.FAILED, INTERRUPTED
@@ -105,6 +116,8 @@ def _report(row: Row[Any], held: dict[str, bool], store: Store) -> RunReport:
         counts=row.counts,
         requests=row.requests,
         bytes=row.bytes,
+        retries=row.retries,
+        answers=row.answers,
         held=row.held,
         doubts=row.doubts,
         quality=row.quality,
@@ -125,7 +138,7 @@ def recent(store: Store, source: str | None = None, limit: int = 20) -> list[Run
     with store.read() as connection:
         rows = connection.execute(query).all()
     held: dict[str, bool] = {}
-    return [_report(row, held, store) for row in rows]
+    return [report_of(row, held, store) for row in rows]
 
 
 def get(store: Store, run: int) -> RunReport:
@@ -134,7 +147,7 @@ def get(store: Store, run: int) -> RunReport:
         row = connection.execute(select(runs).where(runs.c.id == run)).one_or_none()
     if row is None:
         raise StoreError(f"there is no run {run}.", advice="`syncd runs` lists them.")
-    return _report(row, {}, store)
+    return report_of(row, {}, store)
 
 
 def latest_pulls(store: Store, source: str, connection: Connection | None = None, limit: int = 20) -> list[RunReport]:
@@ -143,7 +156,14 @@ def latest_pulls(store: Store, source: str, connection: Connection | None = None
     with nullcontext(connection) if connection is not None else store.read() as reading:
         rows = reading.execute(query).all()
     held: dict[str, bool] = {}
-    return [_report(row, held, store) for row in rows]
+    return [report_of(row, held, store) for row in rows]
+
+
+def failed_in_a_row(pulls: Iterable[RunReport]) -> list[RunReport]:
+    """Of a source's pulls, newest first: the latest that failed one after the other. One that goes on, or that a person or the service
+    manager stopped, says nothing."""
+    told = (pull for pull in pulls if pull.state != State.RUNNING and STOPPED not in (pull.error or ""))
+    return list(takewhile(lambda pull: pull.state == State.FAILED, told))
 
 
 def last_good(store: Store, source: str) -> RunReport | None:
@@ -166,13 +186,32 @@ def waiting_for_a_person(store: Store, source: str) -> list[RunReport]:
     """The source's runs that hold something, oldest first."""
     query = select(runs).where(runs.c.source == source, runs.c.state == State.HELD).order_by(runs.c.id)
     with store.read() as connection:
-        return [_report(row, {}, store) for row in connection.execute(query).all()]
+        return [report_of(row, {}, store) for row in connection.execute(query).all()]
+
+
+def held_now(store: Store) -> list[RunReport]:
+    """All runs that hold something, by source, oldest first."""
+    with store.read() as connection:
+        return [report_of(row, {}, store) for row in connection.execute(select(runs).where(HELD).order_by(runs.c.source, runs.c.id)).all()]
+
+
+def unreported(connection: Connection, at: datetime, limit: int) -> list[RunReport]:
+    """Runs that have come to their end, oldest first, and of which nobody has yet seen to it that they are told; with all that stands in
+    their reports: links are looked for after a run has applied, and what was not looked for within LINKED is left to the next run."""
+    linked = or_(sources.c.people.is_(None), sources.c.linked_run >= runs.c.id, runs.c.state == State.FAILED)
+    ended = or_(and_(linked, runs.c.finished_at <= at - SETTLED), runs.c.finished_at <= at - LINKED, runs.c.finished_at > at + LINKED)
+    query = select(runs).join(sources, sources.c.name == runs.c.source).where(UNREPORTED, runs.c.state != State.RUNNING, ended)
+    return [RunReport.model_validate(dict(row._mapping, run=row.id)) for row in connection.execute(query.order_by(runs.c.id).limit(limit))]
+
+
+def set_reported(connection: Connection, numbers: Sequence[int]) -> None:
+    connection.execute(update(runs).where(runs.c.id.in_(numbers)).values(reported=True))
 
 
 def _one(store: Store, query: Select[Any]) -> RunReport | None:
     with store.read() as connection:
         row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).one_or_none()
-    return None if row is None else _report(row, {}, store)
+    return None if row is None else report_of(row, {}, store)
 
 
 def progress(store: Store, run: int) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """Every table. `source` stands first in each key and index, and no key crosses a source: a store can be split by source. (What is about
-the machines that share a store, `members` and `hosts`, is of that store and stays with it.)
+the machines that share a store, `members` and `hosts`, and what is told from there, `looks`, `targets` and `deliveries`, is of that store
+and stays with it.)
 
 The roster's columns are the fields of the kinds (`syncd.roster`), typed by their annotations, plus what the store keeps about each
 record: status, when it was deactivated, which run created it and which changed it last.
@@ -8,7 +9,21 @@ record: status, when it was deactivated, which run created it and which changed 
 import typing
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Index, Integer, LargeBinary, MetaData, Table, Text, and_
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    and_,
+    literal_column,
+    true,
+)
 from sqlalchemy.types import TypeEngine
 
 from syncd.roster.kinds import KINDS, PLURAL, fields
@@ -114,6 +129,10 @@ unsettled = Table(
     Column("document_id", Text, primary_key=True),
 )
 
+# SQLite's integers have room for what PostgreSQL's plain ones have not: a pull of a million users has five thousand million bytes.
+_LARGE = BigInteger().with_variant(Integer, "sqlite")
+
+# answers: {status: how many requests got it}. reported: whether it was seen to that those are told who want each run's report.
 runs = Table(
     "runs",
     metadata,
@@ -127,8 +146,9 @@ runs = Table(
     Column("finished_at", UtcTime),
     Column("counts", JsonText, nullable=False),
     Column("requests", Integer, nullable=False),
-    # A pull of a million users has five thousand million. (SQLite's integers have room for that.)
-    Column("bytes", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+    Column("bytes", _LARGE, nullable=False),
+    Column("retries", Integer, nullable=False, server_default="0"),
+    Column("answers", JsonText, nullable=False, server_default="{}"),
     Column("held", JsonText, nullable=False),
     Column("doubts", JsonText, nullable=False),
     Column("quality", JsonText, nullable=False, server_default="{}"),
@@ -139,9 +159,15 @@ runs = Table(
     Column("proposed", Integer, nullable=False, server_default="0"),
     Column("error", Text),
     Column("progress", JsonText),
+    Column("reported", Boolean, nullable=False, server_default=true()),
     Index(None, "source", "id"),
     sqlite_autoincrement=True,
 )
+# The few that somebody looks for again and again, among all that ever were.
+HELD = runs.c.state == literal_column("'held'")
+UNREPORTED = runs.c.reported.is_(False)
+for _name, _which in (("held", HELD), ("unreported", UNREPORTED)):
+    Index(f"ix_runs_{_name}", runs.c.source, runs.c.id, sqlite_where=_which, postgresql_where=_which)
 
 run_log = Table(
     "run_log",
@@ -307,4 +333,73 @@ hosts = Table(
     metadata,
     Column("host", Text, primary_key=True),
     Column("not_before", UtcTime, nullable=False),
+)
+
+# Running totals over all runs that ended, added to in the transaction that ends each: they go on when old runs are gone, and nobody has to
+# read those to tell them (syncd/store/tallies.py has the names and labels).
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
+    Column("value", _LARGE, nullable=False),
+)
+
+# What people are to know of a source, while it is so: since when, and when they were told. rule: which of those in syncd/notices/rules.py;
+# about: what of it, where a source can have several. amount: how much it was when it was told. over_at: when it ended, until that is told.
+notices = Table(
+    "notices",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("about", Text, primary_key=True),
+    Column("since", UtcTime, nullable=False),
+    Column("amount", Integer, nullable=False),
+    Column("told_at", UtcTime),
+    Column("reminded_at", UtcTime),
+    Column("over_at", UtcTime),
+)
+
+# Whom something is sent to: webhooks by their names, people by the places of their addresses. since: when it was first known. failures: how
+# many times in a row it did not take what was sent; from some on nothing is sent before next_at.
+targets = Table(
+    "targets",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("since", UtcTime, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("next_at", UtcTime),
+)
+
+# What is to be sent, and what was. source: what it is about; of one source nothing overtakes what is older. ("" where it is about several.)
+# message: what the receiver knows it by, however often it comes. body: as it is sent; kept until it has arrived. since: from when on it was
+# tried; state: waiting, sent or dead. status: of the last answer, if there was one.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("body", Text),
+    Column("since", UtcTime, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_at", UtcTime, nullable=False),
+    Column("status", Integer),
+    sqlite_autoincrement=True,
+)
+WAITING = deliveries.c.state == literal_column("'waiting'")
+Index("ix_deliveries_waiting", deliveries.c.source, deliveries.c.id, sqlite_where=WAITING, postgresql_where=WAITING)
+
+# When a daemon last looked after something, by what it is.
+looks = Table(
+    "looks",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("at", UtcTime, nullable=False),
 )

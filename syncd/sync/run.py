@@ -180,7 +180,7 @@ def _guarded(store: Store, order: Order, context: Context, report: RunReport, ep
 def _fail(store: Store, context: Context, report: RunReport, error: str) -> None:
     report.state, report.error = State.FAILED, error
     report.finished_at = datetime.now(UTC)
-    report.requests, report.bytes = context.traffic.requests, context.traffic.bytes
+    context.traffic.tell(report)
     report.counts, report.held, report.quality = no_counts(), [], {}
     with store.write() as connection:
         failed = runs.finish(connection, report)
@@ -315,7 +315,7 @@ def _pull(work: _Work) -> Staged:
         work.tell(Step("confirming"))
         confirmed = confirm.confirm(connection, order.source, connector, order.limits.confirm)
     finally:
-        report.requests, report.bytes = work.context.traffic.requests, work.context.traffic.bytes
+        work.context.traffic.tell(report)
         connector.close()
     rekey.find(connection, order.source, staged)
     plan = planning.weigh(connection, order.source, datetime.now(UTC), confirmed.unasked, staged)
