@@ -1,9 +1,11 @@
-"""What each daemon does by the clock: it follows a clock that jumps, purges once a day, and stops cleanly. When sources are pulled is left
-to `scheduler.py`, for one process, and `dispatcher.py`, where several machines share the store."""
+"""What each daemon does by the clock: it follows a clock that jumps, purges once a day, tells people and programs (`syncd/notices`), and
+stops cleanly. When sources are pulled is left to `scheduler.py`, for one process, and `dispatcher.py`, where several machines share the
+store."""
 
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -12,6 +14,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
 from syncd.errors import Outdated, SyncdError
+from syncd.notices import jobs
 from syncd.settings.file import Settings
 from syncd.settings.source import Source
 from syncd.store import Store, purge
@@ -35,7 +38,9 @@ class Service(ABC):
         self._clock = _ahead()
         # A missed time is made up once, however often it was missed, and however late it is.
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        executors = {"default": ThreadPoolExecutor(threads)}
+        # Those who are to be told wait for no pull, and no pull for them: one thread for each of the jobs beside.
+        executors = {"default": ThreadPoolExecutor(threads), "beside": ThreadPoolExecutor(4)}
+        self._outside = jobs.Jobs(store, self._stop)
         self._scheduler = BackgroundScheduler(executors=executors, job_defaults=defaults, timezone=UTC)
         self.apply(settings)
 
@@ -46,8 +51,16 @@ class Service(ABC):
         for job in self._scheduler.get_jobs():
             job.remove()
         self._schedule()
+        self._beside(self._outside.look, jobs.PEOPLE)
+        self._beside(self._outside.clear, jobs.CLEARED)
+        self._beside(self._outside.tell_people, jobs.PEOPLE, settings)
+        self._beside(self._outside.tell_programs, jobs.PROGRAMS, settings)
         # At the start too: what was restored from a backup while the service was down may hold people who were purged.
         self._scheduler.add_job(self._purge, IntervalTrigger(days=1), id=":purge", next_run_time=datetime.now(UTC))
+
+    def _beside(self, job: Callable[..., None], seconds: float, *settings: Settings) -> None:
+        every = IntervalTrigger(seconds=seconds)
+        self._scheduler.add_job(job, every, args=settings, id=f":{job.__name__}", next_run_time=datetime.now(UTC), executor="beside")
 
     @abstractmethod
     def _schedule(self) -> None:

@@ -219,3 +219,5 @@ def configure(*, json: bool, level: str = "info", shown: str | None = None, stri
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
     # Its warnings quote addresses and answers.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
+    # What it says of a fault holds the address, and that a token.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)

@@ -16,6 +16,7 @@ from syncd.errors import ConfigError
 from syncd.secret import HOW, MissingSecret, Secret, is_open_to_others
 from syncd.settings import source as sources
 from syncd.settings.cluster import ClusterSettings
+from syncd.settings.notices import NoticeSettings, WebhookSettings
 from syncd.settings.retention import RetentionSettings
 
 PLACES = (Path("syncd.toml"), Path("/etc/syncd/syncd.toml"))
@@ -63,6 +64,8 @@ class FileSettings(BaseModel):
     log: LogSettings = Field(default_factory=LogSettings)
     cluster: ClusterSettings = Field(default_factory=ClusterSettings)
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    notices: NoticeSettings = Field(default_factory=NoticeSettings)
+    webhooks: dict[str, WebhookSettings] = Field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("timezone")
@@ -85,7 +88,9 @@ class Settings:
         self.log_level = file.log.level
         self.cluster = file.cluster
         self.sources = found
+        self.webhooks = file.webhooks
         self._retention = file.retention
+        self._notices = file.notices
         self.store_url = signed_in(_beside(file.store.url, path), file.store.password)
 
     def today(self) -> date:
@@ -96,6 +101,10 @@ class Settings:
         """The days of `[retention]`, with the source's own before the file's; also for a source that is no longer configured."""
         own = self.sources[source].common.retention.days if source in self.sources else {}
         return self._retention.days | own
+
+    def notices(self, source: str | None = None) -> NoticeSettings:
+        """`[notices]`, with a configured source's own before the file's."""
+        return self._notices if source is None else self._notices.but(self.sources[source].common.notices)
 
     def source(self, name: str) -> sources.Source:
         """Raises ConfigError when there is no such source."""
@@ -168,6 +177,17 @@ def load(path: Path, *, secrets: Collection[str] | None = None) -> Settings:
             continue
         if secrets is None or name in secrets:
             problems += _missing_secrets(where, found[name].own)
+        if secrets is None:
+            problems += _missing_secrets(f"{where} notices", found[name].common.notices)
+    if secrets is None:
+        problems += _missing_secrets(f"{path}: [notices]", file.notices)
+    for name, webhook in file.webhooks.items():
+        where = f"{path}: [webhooks.{name}]"
+        if not is_name(name):
+            problems.append(f"{where}: a webhook's name has small letters, digits, - and _ only (63 at most)")
+        problems += [f"{where} sources: there is no source {one}" for one in webhook.sources or () if one not in file.sources]
+        if secrets is None:
+            problems += _missing_secrets(where, webhook) or _unusable(where, webhook)
     if problems:
         raise ConfigError(*problems)
     return Settings(path, file, found)
@@ -177,12 +197,21 @@ def _missing_secrets(where: str, section: BaseModel) -> list[str]:
     problems = []
     for key in type(section).model_fields:
         value = getattr(section, key)
-        if isinstance(value, Secret):
+        for secret in value if isinstance(value, tuple) else (value,):
             try:
-                value.reveal()
+                if isinstance(secret, Secret):
+                    secret.reveal()
             except MissingSecret as problem:
                 problems.append(f"{where} {key}: {problem}")
     return problems
+
+
+def _unusable(where: str, webhook: WebhookSettings) -> list[str]:
+    try:
+        assert webhook.address and webhook.keys
+    except MissingSecret as problem:
+        return [f"{where}: {problem}"]
+    return []
 
 
 def _toml(message: str) -> str:

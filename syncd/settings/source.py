@@ -9,7 +9,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 from syncd import __version__
 from syncd.contract import discovery
 from syncd.contract.connector import Connector, ConnectorSettings, Context
-from syncd.settings.guard import GuardSettings, QuietSettings
+from syncd.settings.guard import Day, GuardSettings, QuietSettings
+from syncd.settings.notices import SourceNoticeSettings
 from syncd.settings.retention import RetentionSettings
 from syncd.settings.schedule import Schedule
 
@@ -24,10 +25,10 @@ def _word(value: str) -> str:
 
 class SourceSettings(BaseModel):
     """schedule: frequent pulls. full: the periodic full pull that proves the store equal to the source. enabled: whether the daemon
-    runs it; a manual sync works all the same. quiet: days on which nobody is deactivated without a person. retention: what differs from
-    `[retention]`. people: whose people these are, a word that the sources of one district share. Student numbers are unique within a
-    district only, so that people are linked between sources with the same word, and with none without one. (Not named `district`: Clever's
-    own settings have that, and it means an id.)"""
+    runs it; a manual sync works all the same. quiet: days on which nobody is deactivated without a person. retention, notices: what differs
+    from `[retention]` and `[notices]`. expires: the day on which its credentials end, where a person knows it. people: whose people these
+    are, a word that the sources of one district share. Student numbers are unique within a district only, so that people are linked between
+    sources with the same word, and with none without one. (Not named `district`: Clever's own settings have that, and it means an id.)"""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
@@ -38,6 +39,8 @@ class SourceSettings(BaseModel):
     guard: GuardSettings = GuardSettings()
     quiet: QuietSettings | None = None
     retention: RetentionSettings = RetentionSettings()
+    notices: SourceNoticeSettings = SourceNoticeSettings()
+    expires: Day | None = None
     people: Annotated[str, AfterValidator(_word)] | None = None
 
 

@@ -14,6 +14,7 @@ from syncd.sandbox.scenarios import SCENARIOS
 from syncd.settings.cluster import ClusterSettings
 from syncd.settings.file import FileSettings, LogSettings, StoreSettings
 from syncd.settings.guard import GuardSettings
+from syncd.settings.notices import NoticeSettings, WebhookSettings
 from syncd.settings.retention import RetentionSettings
 from syncd.settings.source import SourceSettings
 
@@ -23,6 +24,8 @@ README = Path("README.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, type[BaseModel]] = {
     "## The whole": FileSettings,
     "## `[retention]`": RetentionSettings,
+    "## `[notices]`": NoticeSettings,
+    "## `[webhooks.NAME]`": WebhookSettings,
     "## `[sources.NAME]`": SourceSettings,
     "## `[sources.NAME.guard]`": GuardSettings,
 } | {f'## `connector = "{name}"`': discovery.find(name).settings_model for name in discovery.names()}
@@ -33,7 +36,7 @@ def test_each_setting_is_documented_and_stands_in_the_sample(section: str) -> No
     text = CONFIGURATION.split(section + "\n")[1].split("\n## ")[0]
     told = set(re.findall(r"`([a-z_.]+)`", text))
     nested = {name for name, field in SECTIONS[section].model_fields.items() if f"[sources.NAME.{name}]" in CONFIGURATION}
-    nested |= {"store", "log", "cluster", "retention", "sources"}
+    nested |= {"store", "log", "cluster", "retention", "notices", "webhooks", "sources"}
     wanted = SECTIONS[section].model_fields.keys() - nested
     assert wanted - told == set()
     assert {name for name in wanted if not re.search(rf"^#? ?{name} *=", SAMPLE, re.MULTILINE)} == set()
