@@ -8,7 +8,7 @@ from syncd.errors import SyncdError
 
 # Importing a command registers it, in the order of the help page.
 from syncd.cli import (  # isort: skip
-    init, check, serve, worker, sync, verify, status, runs, approve, undo, logs, roster, history, links, quarantine, notify,
+    init, check, serve, worker, sync, verify, status, runs, approve, undo, logs, roster, history, links, quarantine, notify, metrics,
     sandbox, demo, db,
 )  # fmt: skip
 
@@ -40,6 +40,6 @@ def main() -> None:
 
 
 __all__ = [
-    "app", "approve", "check", "db", "demo", "history", "init", "links", "logs", "main", "notify", "quarantine", "roster",
+    "app", "approve", "check", "db", "demo", "history", "init", "links", "logs", "main", "metrics", "notify", "quarantine", "roster",
     "runs", "sandbox", "serve", "status", "sync", "undo", "verify", "worker",
 ]  # fmt: skip
