@@ -1,19 +1,19 @@
 """What a daemon does by the clock so that people and programs are told. Of several machines at one store one does it at a time."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import structlog
 
-from syncd.errors import StoreError, SyncdError
+from syncd.errors import Outdated, StoreError, SyncdError
 from syncd.notices import people, telling, text, webhooks
 from syncd.notices.rules import facts
 from syncd.settings.file import Settings
 from syncd.settings.notices import NoticeSettings
-from syncd.store import Store, deliveries, looks, notices
+from syncd.store import Store, deliveries, looks, migrations, notices
 from syncd.store.deliveries import Channel
 from syncd.store.notices import Kept, Key
 
@@ -24,8 +24,6 @@ PEOPLE, PROGRAMS = looks.EVERY, 5
 CLEARED = 3600
 # After a start, for so long nobody is told that a source was not synced: it is made up for.
 SETTLING = timedelta(minutes=10)
-# No source has such names.
-_NOTICES, _WEBHOOKS = "-notices", "-webhooks"
 
 
 class _Busy(SyncdError):
@@ -33,7 +31,7 @@ class _Busy(SyncdError):
 
 
 class Jobs:
-    """Each method is one job; none raises a SyncdError, and none takes long but by what it waits for. stop: set when the daemon ends."""
+    """Each method is one job; none raises a StoreError, and none takes long but by what it waits for. stop: set when the daemon ends."""
 
     def __init__(self, store: Store, stop: threading.Event) -> None:
         self._store, self._stop = store, stop
@@ -42,43 +40,46 @@ class Jobs:
 
     def look(self) -> None:
         """Say that the scheduler lives."""
-        with self._told("the store could not be told that this daemon lives"):
-            looks.note(self._store, looks.SCHEDULE, datetime.now(UTC))
+        self._do(lambda: looks.note(self._store, looks.SCHEDULE, datetime.now(UTC)), "the store could not be told that this daemon lives")
+
+    def clear(self) -> None:
+        """Forget what was sent long ago."""
+        self._do(lambda: deliveries.clear(self._store, datetime.now(UTC)), "old deliveries could not be cleared away")
 
     def tell_people(self, settings: Settings) -> None:
         """See what people are to know, and tell them."""
         addresses = people.addresses(settings)
+
+        def job() -> None:
+            now = datetime.now(UTC)
+            see_to(self._store, settings, now, settled=not timedelta() <= now - self._began < SETTLING)
+            self._people.send(self._store, addresses)
+
         if addresses:
-            with self._told("notices could not be seen to; it is tried again"), self._alone(_NOTICES):
-                now = datetime.now(UTC)
-                see_to(self._store, settings, now, settled=not timedelta() <= now - self._began < SETTLING)
-                self._people.send(self._store, addresses)
+            self._do(job, "notices could not be seen to; it is tried again", alone="-notices")
 
     def tell_programs(self, settings: Settings) -> None:
         """See which runs have ended, and post their reports."""
-        with self._told("webhooks could not be seen to; it is tried again"), self._alone(_WEBHOOKS):
+
+        def job() -> None:
             webhooks.see_to_runs(self._store, settings.webhooks, datetime.now(UTC))
             webhooks.send(self._store, settings.webhooks, self._stop)
 
-    def clear(self) -> None:
-        """Forget what was sent long ago."""
-        with self._told("old deliveries could not be cleared away"):
-            deliveries.clear(self._store, datetime.now(UTC))
+        self._do(job, "webhooks could not be seen to; it is tried again", alone="-webhooks")
 
-    @contextmanager
-    def _told(self, what: str) -> Iterator[None]:
+    def _do(self, job: Callable[[], object], otherwise: str, *, alone: str | None = None) -> None:
+        """Do a job, unless a newer syncd has upgraded the store, or another process is at what is to be done alone (no source has such a
+        name). otherwise: what to log when the store fails."""
         try:
-            yield
-        except _Busy:
+            with self._store.read() as connection:
+                migrations.refuse_newer(connection)
+            with self._store.locked(alone, lambda _process: _Busy("")) if alone else nullcontext():
+                job()
+        except (_Busy, Outdated):
             return
         except StoreError as problem:
             if not self._stop.is_set():
-                log.error(what, error=str(problem))
-
-    @contextmanager
-    def _alone(self, what: str) -> Iterator[None]:
-        with self._store.locked(what, lambda _pid: _Busy("")):
-            yield
+                log.error(otherwise, error=str(problem))
 
 
 def see_to(store: Store, settings: Settings, at: datetime, *, settled: bool = True) -> None:

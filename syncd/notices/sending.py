@@ -25,7 +25,7 @@ def send_due(
     stop: threading.Event,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> None:
-    """Send what is due to a target until nothing is, the target is down, or it has had its time."""
+    """Send what is due to a target until nothing is, it is to be left alone, or it has had its time."""
     until = time.monotonic() + ROUND
     while True:
         with store.read() as connection:
@@ -44,9 +44,10 @@ def send_due(
                 # It was cut short, which says nothing of the target.
                 return
             with store.write() as connection:
-                down = deliveries.end(connection, delivery, outcome, now())
+                enough = deliveries.end(connection, delivery, outcome, now())
             if not outcome.arrived:
                 # Never with the address, which may hold a token.
-                log.warning("not delivered", kind=channel.value, where=target, status=outcome.status, tries=delivery.tries + 1)
-            if down:
+                told = {"status": outcome.status, "error": outcome.problem, "tries": delivery.tries + 1}
+                log.warning("not delivered", kind=channel.value, where=target, **told)
+            if enough:
                 return

@@ -12,7 +12,7 @@ import requests
 import structlog
 from urllib3.exceptions import HTTPError
 
-from syncd.http import limits
+from syncd.http import certificate, limits
 from syncd.http.lane import Lane
 from syncd.notices import signature
 from syncd.notices.sending import send_due
@@ -94,9 +94,12 @@ class _Post:
             ):
                 # Its body is nobody's matter: it is neither read nor kept.
                 asked = limits.asked_to_wait(answer.headers) or 0.0
-                return Outcome(answer.ok and answer.status_code < 300, answer.status_code, asked, gone=answer.status_code == GONE)
-        except (OSError, ValueError, HTTPError, requests.exceptions.RequestException):
-            return Outcome(arrived=False)
+                return Outcome(200 <= answer.status_code < 300, answer.status_code, asked, gone=answer.status_code == GONE)
+        except requests.exceptions.SSLError as problem:
+            found = certificate.trouble(problem)
+            return Outcome(arrived=False, problem=found[0] if found else type(problem).__name__)
+        except (OSError, ValueError, HTTPError) as problem:
+            return Outcome(arrived=False, problem=type(problem).__name__)
 
     def close(self) -> None:
         self._lane.session.close()

@@ -62,7 +62,7 @@ class NoticeSettings(BaseModel):
     @property
     def places(self) -> tuple[str, ...]:
         """Where the addresses are kept, which is how they are called: the addresses themselves are secrets."""
-        return tuple(secret.place for secret in self.to)
+        return tuple(dict.fromkeys(secret.place for secret in self.to))
 
     def but(self, own: "SourceNoticeSettings") -> Self:
         """These settings with what a source has of its own. (`to = []` there: of this source nobody is told.)"""

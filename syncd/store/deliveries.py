@@ -66,12 +66,14 @@ class Delivery(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What came of a try. status: of the answer, if there was one. wait: seconds that it asks for. gone: it wants nothing more."""
+    """What came of a try. status: of the answer, if there was one. wait: seconds that it asks for. gone: it wants nothing more. problem:
+    what broke, for the log; never with the address."""
 
     arrived: bool
     status: int | None = None
     wait: float = 0.0
     gone: bool = False
+    problem: str | None = None
 
 
 def unknown(connection: Connection, channel: Channel, names: Collection[str]) -> set[str]:
@@ -100,9 +102,12 @@ def due(connection: Connection, channel: Channel, target: str, at: datetime, lim
     mine = and_(WAITING, deliveries.c.channel == channel, deliveries.c.target == target)
     oldest = select(func.min(deliveries.c.id)).where(mine).group_by(deliveries.c.source)
     query = select(deliveries).where(deliveries.c.id.in_(oldest)).order_by(deliveries.c.id)
-    found = connection.execute(select(targets).where(targets.c.channel == channel, targets.c.name == target)).one_or_none()
-    if found is not None and found.failures >= DOWN:
-        return _read(connection, query.limit(1)) if found.next_at <= at or _is_nonsense(found.next_at, at) else []
+    how = connection.execute(select(targets).where(targets.c.channel == channel, targets.c.name == target)).one_or_none()
+    if how is not None and how.next_at is not None and at < how.next_at <= at + GIVE_UP:
+        return []
+    if how is not None and how.failures >= DOWN:
+        return _read(connection, query.limit(1))
+    # What is further away was written down by a clock that was wrong: nobody waits that long.
     has_come = or_(deliveries.c.next_at <= at, deliveries.c.next_at > at + GIVE_UP)
     return _read(connection, query.where(has_come).limit(limit))
 
@@ -115,7 +120,7 @@ def begin(connection: Connection, delivery: Delivery, at: datetime) -> bool:
 
 
 def end(connection: Connection, delivery: Delivery, outcome: Outcome, at: datetime) -> bool:
-    """Write down what came of a try. Gives back whether the target is down."""
+    """Write down what came of a try. Gives back whether to leave the target alone for now."""
     target = and_(targets.c.channel == delivery.channel, targets.c.name == delivery.target)
     this, its = deliveries.c.id == delivery.number, and_(WAITING, _of(delivery))
     failures: int = connection.execute(select(targets.c.failures).where(target)).scalar_one()
@@ -128,15 +133,18 @@ def end(connection: Connection, delivery: Delivery, outcome: Outcome, at: dateti
             connection.execute(update(deliveries).where(its).values(next_at=at))
         return False
     failures += 1
-    wait = max(min(WAITS[min(max(failures - DOWN, 0), len(WAITS) - 1)], LONGEST_DOWN), min(outcome.wait, LONGEST_DOWN))
-    connection.execute(update(targets).where(target).values(failures=failures, next_at=at + timedelta(seconds=wait)))
+    wait = min(outcome.wait, LONGEST_DOWN)
+    if failures >= DOWN:
+        wait = max(wait, min(WAITS[min(failures - DOWN, len(WAITS) - 1)], LONGEST_DOWN))
+    next_at = at + timedelta(seconds=wait) if wait else None
+    connection.execute(update(targets).where(target).values(failures=failures, next_at=next_at))
     connection.execute(update(deliveries).where(this).values(status=outcome.status))
     dead = update(deliveries).values(state=Delivered.DEAD, next_at=at)
     if outcome.gone or delivery.since <= at - GIVE_UP:
         connection.execute(dead.where(this))
     if failures >= DOWN:
         connection.execute(dead.where(its, deliveries.c.since <= at - GIVE_UP_UNTRIED))
-    return failures >= DOWN
+    return next_at is not None
 
 
 def listed(store: Store, limit: int | None = None, *, number: int | None = None) -> list[Delivery]:
@@ -194,11 +202,6 @@ def clear(store: Store, at: datetime) -> int:
 
 def _of(delivery: Delivery) -> ColumnElement[bool]:
     return and_(deliveries.c.channel == delivery.channel, deliveries.c.target == delivery.target)
-
-
-def _is_nonsense(next_at: datetime, at: datetime) -> bool:
-    """Whether a time was written down by a clock that was wrong: nobody waits that long."""
-    return next_at > at + GIVE_UP
 
 
 def _read(connection: Connection, query: Select[tuple[object, ...]]) -> list[Delivery]:

@@ -362,7 +362,7 @@ notices = Table(
 )
 
 # Whom something is sent to: webhooks by their names, people by the places of their addresses. since: when it was first known. failures: how
-# many times in a row it did not take what was sent; from some on nothing is sent before next_at.
+# many times in a row it did not take what was sent. next_at: nothing is sent to it before, since it failed often or asked for time.
 targets = Table(
     "targets",
     metadata,

@@ -219,8 +219,9 @@ def test_each_metric_of_the_dashboard_and_the_alerts_is_one_that_is_told(books: 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="Debian's package prometheus has promtool")
 def test_prometheus_itself_finds_nothing_wrong(books: Books) -> None:
     books.run()
-    for arguments, given in ((["rules", str(RULES)], ""), (["metrics"], exposition(books.store, books.configure()).decode())):
-        done = subprocess.run(["promtool", "check", *arguments], input=given, capture_output=True, text=True)
+    told = exposition(books.store, books.configure()).decode()
+    for arguments in (["check", "rules", str(RULES)], ["check", "metrics"], ["test", "rules", "tests/metrics/alerts.yml"]):
+        done = subprocess.run(["promtool", *arguments], input=told, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
 
