@@ -26,7 +26,7 @@ class Scheduler(Service):
         # Runs that may end the process go one by one, so that none of them takes the blame for another.
         self._suspects = threading.Lock()
         self._long = places.LongPulls(settings.workers)
-        # Sources whose full pull fell into a time in which they were left alone.
+        # Sources whose full pull fell into a time in which they were left alone, or another run went on.
         self._owed: set[str] = set()
         super().__init__(store, settings, settings.workers)
 
@@ -88,6 +88,9 @@ class Scheduler(Service):
                     if source.name in self._owed and report.state in runs.DONE:
                         self._owed.discard(source.name)
         except AlreadyRunning:
+            if mode == Mode.FULL:
+                # What goes on may be about one school only: the next pull makes up for it.
+                self._owed.add(source.name)
             log.info("left out, a run is going on", source=source.name)
         except Outdated as problem:
             self._outdated = problem

@@ -10,6 +10,7 @@ import pytest
 
 from syncd.daemon import breaker, places
 from syncd.daemon.scheduler import Scheduler
+from syncd.errors import AlreadyRunning
 from syncd.report import Mode, RunReport, State, Trigger
 from syncd.sandbox import District, running
 from syncd.settings.file import load
@@ -125,6 +126,24 @@ def test_what_was_left_out_meanwhile_is_made_up_for_when_the_time_is_over(instal
     finally:
         scheduler.stop()
     assert set(pulled) == {Mode.FULL}
+
+
+def test_a_full_pull_that_met_another_run_is_made_up_for_by_the_next(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody synced one school at two in the morning."""
+    installed.configure(("springfield",))
+    pulled: list[Mode] = []
+
+    def busy_at_first(_store: Store, order: Any, _context: Any) -> RunReport:
+        pulled.append(order.mode)
+        if len(pulled) == 1:
+            raise AlreadyRunning("springfield: a run is going on.")
+        return RunReport(run=9, source="springfield", mode=order.mode, trigger=order.trigger, state=State.APPLIED, started_at=BEGAN)
+
+    monkeypatch.setattr("syncd.daemon.scheduler.run", busy_at_first)
+    scheduler = Scheduler(installed.store, load(installed.config))
+    for mode in (Mode.FULL, Mode.INCREMENTAL, Mode.INCREMENTAL):
+        scheduler._pull("springfield", mode)
+    assert pulled == [Mode.FULL, Mode.FULL, Mode.INCREMENTAL]
 
 
 # ── a source that is huge ────────────────────────────────────────────────────────────────────────────
