@@ -8,6 +8,7 @@ from threading import Lock
 from pydantic import BaseModel, ConfigDict
 
 from syncd.roster.kinds import PLURALS
+from syncd.roster.scope import Scope
 
 
 class State(StrEnum):
@@ -74,10 +75,11 @@ class Held(BaseModel):
 class RunReport(BaseModel):
     """One run. Times are UTC. `bytes` counts decoded answer bodies, `requests` every request sent, retries included.
 
-    doubts: why what is absent was not taken for gone. quality: {rule: how many records the source sends wrong}. settles: the run that this
-    one approved or undid; settled_by: the run that approved, undid or superseded this one. left_out: changes of an approved or undone run
-    that no longer applied, since the roster had moved on. linked, proposed: people that the run found to be the same as in another source,
-    for certain or for a person to decide.
+    scope: the one school or user that was asked for, by this run or by the one that it settles; None: the whole source. doubts: why what is
+    absent was not taken for gone. quality: {rule: how many records the source sends wrong}. settles: the run that this one approved or
+    undid; settled_by: the run that approved, undid or superseded this one. left_out: changes of an approved or undone run that no longer
+    applied, since the roster had moved on. linked, proposed: people that the run found to be the same as in another source, for certain or
+    for a person to decide.
     """
 
     model_config = ConfigDict(use_enum_values=True)
@@ -85,6 +87,7 @@ class RunReport(BaseModel):
     run: int
     source: str
     mode: Mode
+    scope: Scope | None = None
     trigger: Trigger
     state: State
     started_at: datetime

@@ -51,6 +51,11 @@ def ago(time: datetime | None) -> str:
     return f"{max(seconds, 0)} seconds ago"
 
 
+def asked(report: RunReport) -> str:
+    """What a run asked for: everything, what changed, or one school or user."""
+    return str(report.scope or report.mode)
+
+
 VERBS = {"deactivate": "deactivated", "create": "created", "update": "changed", "reactivate": "reactivated", "rekey": "given a new id"}
 WHY = {
     "empty": "the source sent none",
@@ -93,7 +98,7 @@ def held_sentence(held: Held) -> str:
 
 def run_summary(report: RunReport) -> RenderableType:
     """One run: what it was, what became of each kind, what is held or failed, and what to do next."""
-    head = Text.assemble(f"Run {report.run} of {report.source} ({report.mode}, {report.trigger}): ", state(report.state))
+    head = Text.assemble(f"Run {report.run} of {report.source} ({asked(report)}, {report.trigger}): ", state(report.state))
     if report.finished_at:
         seconds = (report.finished_at - report.started_at).total_seconds()
         head.append(f" in {seconds:.1f} s, {report.requests} requests, {report.bytes / 1e6:.1f} MB")
@@ -122,10 +127,10 @@ def run_summary(report: RunReport) -> RenderableType:
         told = f"{report.proposed} may be the same as people of other sources"
         parts.append(Text(f"  {told}: syncd links --source {report.source} --proposed", style="yellow"))
     confirmed = {kind: counts.confirmed for kind, counts in report.counts.items() if counts.confirmed}
-    parts += [
-        Text(f"  {count} {kind} were missing from the list, but are there when asked for: they stay.", style="yellow")
-        for kind, count in confirmed.items()
-    ]
+    missing = "were missing from the list, but are there when asked for: they stay"
+    if report.scope is not None:
+        missing = f"did not come with the {report.scope.kind}, but are there when asked for: they are taken as they are now"
+    parts += [Text(f"  {count} {kind} {missing}.", style="yellow") for kind, count in confirmed.items()]
     if report.error:
         parts.append(Text(f"  {report.error}", style="red"))
     if report.quality:
@@ -170,7 +175,7 @@ def runs_table(reports: Iterable[RunReport]) -> RenderableType:
             str(report.run),
             report.source,
             Text("superseded") if report.state == State.REJECTED and report.settled_by else state(report.state),
-            report.mode,
+            Text(asked(report)),
             report.trigger,
             started,
             f"{changed:,}",

@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from syncd.cli.app import Json, app, console, print_json, settings
-from syncd.cli.show import ago, held_sentence, state
+from syncd.cli.show import ago, asked, held_sentence, state
 from syncd.daemon.breaker import TRIES, suspicion
+from syncd.report import RunReport
 from syncd.settings.file import Settings
 from syncd.store import Store, due, members, open_store, roster, runs
 
@@ -57,7 +58,7 @@ def status(json: Json = False) -> None:
         table.add_row(
             row["source"],
             row["connector"],
-            Text("none yet") if latest is None else Text.assemble(f"{latest.run} ", state(latest.state)),
+            Text("none yet") if latest is None else _latest(latest),
             ago(good.finished_at if good else None),
             row["schedule"] if row["enabled"] else "off",
             f"{active['users']:,}",
@@ -69,6 +70,11 @@ def status(json: Json = False) -> None:
             console.print(Text(f"{row['source']}: {note}"), soft_wrap=True)
     for note in _of_the_queue(together) if together else ():
         console.print(Text(note), soft_wrap=True)
+
+
+def _latest(run: RunReport) -> Text:
+    told = Text.assemble(f"{run.run} ", state(run.state))
+    return told if run.scope is None else told.append(f" ({asked(run)})")
 
 
 def _cluster(store: Store, configured: Settings) -> dict[str, Any]:

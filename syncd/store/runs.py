@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, Text, func, insert, or_, select,
 
 from syncd.errors import StoreError
 from syncd.report import Mode, RunReport, State, Trigger
+from syncd.roster.scope import Scope
 from syncd.store import lease, migrations
 from syncd.store.columns import canonical
 from syncd.store.engine import Store
@@ -52,7 +53,7 @@ class Change:
     purged_at: datetime | None = None
 
 
-def start(connection: Connection, source: str, *, mode: str, trigger: str, at: datetime) -> tuple[int, int]:
+def start(connection: Connection, source: str, *, mode: str, trigger: str, at: datetime, scope: Scope | None = None) -> tuple[int, int]:
     """Write a new run's row: (run, epoch). The caller holds the source; runs left `running` are therefore dead.
 
     Raises Outdated when a newer syncd has upgraded the store: looked for behind the epoch, whose row an upgrade takes as well, so that
@@ -66,7 +67,7 @@ def start(connection: Connection, source: str, *, mode: str, trigger: str, at: d
         .values(state=State.FAILED, finished_at=at, error=INTERRUPTED, progress=None)
     )
     migrations.refuse_newer(connection)
-    row = {"source": source, "epoch": epoch, "mode": mode, "trigger": trigger, "state": State.RUNNING, "started_at": at}
+    row = {"source": source, "epoch": epoch, "mode": mode, "scope": scope, "trigger": trigger, "state": State.RUNNING, "started_at": at}
     nothing: dict[str, Any] = {"counts": {}, "requests": 0, "bytes": 0, "held": [], "doubts": []}
     inserted = connection.execute(insert(runs).values(**row, **nothing))
     assert inserted.inserted_primary_key is not None
@@ -98,6 +99,7 @@ def _report(row: Row[Any], held: dict[str, bool], store: Store) -> RunReport:
         run=row.id,
         source=row.source,
         mode=row.mode,
+        scope=row.scope,
         trigger=row.trigger,
         state=state,
         started_at=row.started_at,
@@ -138,8 +140,10 @@ def get(store: Store, run: int) -> RunReport:
 
 
 def latest_pulls(store: Store, source: str, connection: Connection | None = None, limit: int = 20) -> list[RunReport]:
-    """The source's latest pulls, newest first, however they ended. connection: to read with, where the caller has one."""
-    query = select(runs).where(runs.c.source == source, runs.c.trigger.in_(PULLS)).order_by(runs.c.id.desc()).limit(limit)
+    """The source's latest pulls, newest first, however they ended; those of one school or user say nothing of the source. connection: to
+    read with, where the caller has one."""
+    mine = (runs.c.source == source, runs.c.trigger.in_(PULLS), runs.c.scope.is_(None))
+    query = select(runs).where(*mine).order_by(runs.c.id.desc()).limit(limit)
     with nullcontext(connection) if connection is not None else store.read() as reading:
         rows = reading.execute(query).all()
     held: dict[str, bool] = {}
@@ -147,8 +151,8 @@ def latest_pulls(store: Store, source: str, connection: Connection | None = None
 
 
 def last_good(store: Store, source: str) -> RunReport | None:
-    """The source's latest run that applied something, or None."""
-    return _one(store, select(runs).where(runs.c.source == source, runs.c.state.in_(DONE)))
+    """The source's latest run that applied something, or None; one of a single school or user is no sync of the source."""
+    return _one(store, select(runs).where(runs.c.source == source, runs.c.state.in_(DONE), runs.c.scope.is_(None)))
 
 
 def latest(store: Store, source: str) -> RunReport | None:

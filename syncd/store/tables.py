@@ -114,6 +114,7 @@ unsettled = Table(
     Column("document_id", Text, primary_key=True),
 )
 
+# scope: the one school or user that a run was about (`roster.scope.Scope`); NULL: the whole source.
 runs = Table(
     "runs",
     metadata,
@@ -121,6 +122,7 @@ runs = Table(
     Column("source", Text, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("mode", Text, nullable=False),
+    Column("scope", JsonText),
     Column("trigger", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("started_at", UtcTime, nullable=False),
