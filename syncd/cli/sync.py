@@ -56,9 +56,10 @@ def _scope(school: str | None, user: str | None, *, whole: bool) -> Scope | None
     if whole and (school is not None or user is not None):
         raise ConfigError("--full and --anew are about the whole source: leave them out with --school and --user.")
     given = school if school is not None else user
-    if given is not None and not given.strip():
-        raise ConfigError("--school and --user take an id of the source.")
-    return None if given is None else Scope("user" if school is None else "school", given.strip())
+    # A name, typed by mistake, is not to stand in the store and in logs.
+    if given is not None and (not given or any(map(str.isspace, given))):
+        raise ConfigError("--school and --user take an id of the source, which has no blanks: `syncd roster users --search …` shows them.")
+    return None if given is None else Scope("user" if school is None else "school", given)
 
 
 def watched(

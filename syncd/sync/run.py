@@ -175,7 +175,8 @@ def _check_held(store: Store, number: int) -> None:
 def _guarded(store: Store, order: Order, context: Context, report: RunReport, epoch: int, journal: Journal) -> RunReport:
     """The run, with every failure turned into a report."""
     began = time.monotonic()
-    log.info("run started", mode=report.mode, trigger=report.trigger)
+    about = {} if report.scope is None else {"kind": report.scope.kind, "record_id": report.scope.id}
+    log.info("run started", mode=report.mode, trigger=report.trigger, **about)
     try:
         _steps(store, order, context, report, epoch, journal)
     except SyncdError as problem:

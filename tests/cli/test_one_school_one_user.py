@@ -45,10 +45,11 @@ def test_what_can_not_be_asked_for_is_told_before_anything_is_asked(tmp_path: Pa
             (("--school", "s", "--user", "u"), "--school and --user do not go together"),
             (("--school", "s", "--full"), "--full and --anew are about the whole source"),
             (("--user", "u", "--anew"), "--full and --anew are about the whole source"),
-            (("--user", " "), "--school and --user take an id of the source"),
+            (("--user", ""), "--school and --user take an id of the source"),
+            (("--user", "Vera Rubin"), "--school and --user take an id of the source"),
         ):
             refused = syncd("sync", "springfield", *options)
-            assert refused.code == 2 and told in refused.err, options
+            assert refused.code == 2 and told in refused.err and "Rubin" not in refused.err, options
         monkeypatch.setattr(CleverConnector, "abilities", Abilities(incremental=True, one=True))
         refused = syncd("sync", "springfield", "--school", "s")
         assert refused.code == 2 and "its connector can not ask for one school by itself" in refused.err
