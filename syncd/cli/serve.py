@@ -1,7 +1,5 @@
 """`syncd serve`: the daemon."""
 
-import sys
-
 from syncd.cli.app import app, config_path
 from syncd.daemon.serve import serve as run_daemon
 from syncd.observe import logs
@@ -13,5 +11,5 @@ def serve() -> None:
     """Run the daemon: pull each source on its schedule, until stopped."""
     path = config_path()
     settings = load(path)
-    logs.configure(json=not sys.stderr.isatty(), level=settings.log_level)
+    logs.configure_service(settings.log_level)
     run_daemon(path, settings)
