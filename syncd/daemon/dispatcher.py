@@ -4,6 +4,7 @@ Any number of them may run. Each tick is complete in itself and remembers nothin
 one of them did not live to do, another does at its next tick.
 """
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,6 +25,8 @@ log = structlog.get_logger()
 
 # Sources that one transaction rings for: their rows are locked meanwhile.
 BATCH = 100
+# Seconds after which a look counts as hung: one at a database that does not answer takes a minute or two.
+HUNG = 300
 
 
 class Dispatcher(Service):
@@ -33,6 +36,7 @@ class Dispatcher(Service):
         self._member = membership
         self._bell = queue.Bell()
         self._planned: dict[str, Source] | None = None
+        self._looked = time.monotonic()
         # The purge must not keep a tick waiting.
         super().__init__(membership.store, settings, threads=2)
 
@@ -50,6 +54,12 @@ class Dispatcher(Service):
             self._outdated = problem
         except SyncdError as problem:
             log.error("could not look for what is due; it is tried again", error=str(problem))
+        finally:
+            self._looked = time.monotonic()
+
+    def _hung(self) -> str | None:
+        late = time.monotonic() - self._looked > self._settings.cluster.tick + HUNG
+        return super()._hung() or ("look for what is due" if late else None)
 
     def tick(self) -> None:
         """Look once. Raises StoreError, and Outdated when a newer syncd has upgraded the store."""
@@ -64,6 +74,7 @@ class Dispatcher(Service):
             if self._planned is not sources:
                 self._plan(connection, sources)
         self._planned = sources
+        self._latest = next(iter(runs.recent(self._store, limit=1)), None)
         self._clear_up()
         last = ""
         while True:

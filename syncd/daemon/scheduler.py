@@ -84,7 +84,7 @@ class Scheduler(Service):
             order = Order.of(source, mode=mode, trigger=Trigger.SCHEDULE, today=self._settings.today())
             with self._suspects if seen.crashes else nullcontext():
                 if not self._stop.is_set():
-                    report = run(self._store, order, Context(source.name, stop=self._stop))
+                    report = self._latest = run(self._store, order, Context(source.name, stop=self._stop))
                     if source.name in self._owed and report.state in runs.DONE:
                         self._owed.discard(source.name)
         except AlreadyRunning:

@@ -11,7 +11,7 @@ import structlog
 
 from syncd import __version__
 from syncd.contract import discovery
-from syncd.daemon import cluster
+from syncd.daemon import cluster, notify
 from syncd.daemon.scheduler import Scheduler
 from syncd.daemon.service import Service
 from syncd.errors import ConfigError
@@ -72,13 +72,17 @@ def _serve(path: Path, settings: Settings, store: Store, service: Service, hold_
             wake.clear()
             if reloading.is_set() and not stopping.is_set():
                 reloading.clear()
+                notify.reloading()
                 if (new := reloaded(path, settings)) is not None:
                     settings = new
                     service.apply(settings)
             service.tend()
             hold_on()
+            if service.up.is_set():
+                notify.ready(service.status())
     finally:
         log.info("stopping")
+        notify.stopping()
         service.stop()
         store.close()
         log.info("stopped")

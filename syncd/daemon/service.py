@@ -1,5 +1,8 @@
-"""What each daemon does by the clock: it follows a clock that jumps, purges once a day, and stops cleanly. When sources are pulled is left
-to `scheduler.py`, for one process, and `dispatcher.py`, where several machines share the store."""
+"""What each daemon does by the clock: it shows that it lives, follows a clock that jumps, purges once a day, and stops cleanly. When
+sources are pulled is left to `scheduler.py`, for one process, and `dispatcher.py`, where several machines share the store.
+
+The sign of life is a job like any other: who hears it knows that the scheduler does what is due, and one that hangs gives none.
+"""
 
 import threading
 import time
@@ -11,7 +14,9 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from syncd.daemon import notify
 from syncd.errors import Outdated, SyncdError
+from syncd.report import RunReport
 from syncd.settings.file import Settings
 from syncd.settings.source import Source
 from syncd.store import Store, purge
@@ -20,22 +25,27 @@ log = structlog.get_logger()
 
 # Seconds by which the clock has to jump before it counts: more than a time server corrects at once.
 JUMP = 60
+# Seconds for which the main thread may be away before it counts as hung: a database that does not answer keeps it for a minute.
+AWAY = 150
 # When a purge found a run going on.
 PURGE_AGAIN = timedelta(minutes=5)
 
 
 class Service(ABC):
-    """A daemon at work, with so many threads. `apply` may be called again with a changed configuration."""
+    """A daemon at work, with so many threads. `apply` may be called again with a changed configuration. up: set once it was at work."""
 
     def __init__(self, store: Store, settings: Settings, threads: int) -> None:
+        self.up = threading.Event()
         self._store = store
         self._stop = threading.Event()
         self._sources: dict[str, Source] = {}
         self._outdated: Outdated | None = None
-        self._clock = _ahead()
+        self._latest: RunReport | None = None
+        self._clock, self._tended = _ahead(), time.monotonic()
         # A missed time is made up once, however often it was missed, and however late it is.
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
-        executors = {"default": ThreadPoolExecutor(threads)}
+        # Pulls may take all of the threads for hours, and the sign of life must not wait for them.
+        executors = {"default": ThreadPoolExecutor(threads), "sign": ThreadPoolExecutor(1)}
         self._scheduler = BackgroundScheduler(executors=executors, job_defaults=defaults, timezone=UTC)
         self.apply(settings)
 
@@ -48,6 +58,9 @@ class Service(ABC):
         self._schedule()
         # At the start too: what was restored from a backup while the service was down may hold people who were purged.
         self._scheduler.add_job(self._purge, IntervalTrigger(days=1), id=":purge", next_run_time=datetime.now(UTC))
+        self._scheduler.add_job(
+            self._sign, IntervalTrigger(seconds=notify.interval()), id=":sign", executor="sign", next_run_time=datetime.now(UTC)
+        )
 
     @abstractmethod
     def _schedule(self) -> None:
@@ -63,6 +76,7 @@ class Service(ABC):
             raise self._outdated
         if not self._scheduler._thread.is_alive():
             raise SyncdError("the scheduler has ended by itself: no source would be pulled any more.", advice="The daemon starts anew.")
+        self._tended = time.monotonic()
         jumped, self._clock = _ahead() - self._clock, _ahead()
         if jumped > JUMP:
             # A machine that slept, too: what was missed is made up for once.
@@ -72,11 +86,31 @@ class Service(ABC):
             # The next times are of the old clock, and could be far away.
             log.warning("the clock jumped", seconds=round(jumped))
             self.apply(self._settings)
+        elif jumped < -notify.interval():
+            # Too little for the schedules, and too long for who waits for a sign of life.
+            self._scheduler.modify_job(":sign", next_run_time=datetime.now(UTC))
+
+    def status(self) -> str:
+        """The service in one line, for whoever looks at it from outside."""
+        return notify.status(len(self._sources), self._latest)
 
     def stop(self) -> None:
         """Ask the runs in progress to stop, and wait: one that is applying ends whole, the others are dropped."""
         self._stop.set()
         self._scheduler.shutdown(wait=True)
+
+    def _sign(self) -> None:
+        """A sign of life, unless something hangs."""
+        hung = self._hung()
+        if hung:
+            log.error("hangs, and gives no sign of life", where=hung)
+            return
+        self.up.set()
+        notify.alive()
+
+    def _hung(self) -> str | None:
+        """What has been away for too long, if anything has."""
+        return "main thread" if time.monotonic() - self._tended > AWAY else None
 
     def _purge(self) -> None:
         """What `[retention]` says, and who is back out of a backup, once a day; for a source that is busy, again a little later."""

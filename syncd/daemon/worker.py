@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -22,12 +23,12 @@ from procrastinate.worker import Worker as Listener
 from syncd import __version__
 from syncd.contract import discovery
 from syncd.contract.connector import Context
-from syncd.daemon import breaker, cluster, places, queue
+from syncd.daemon import breaker, cluster, notify, places, queue
 from syncd.daemon.cluster import Membership
 from syncd.daemon.pace import SharedPace
 from syncd.daemon.serve import reloaded
 from syncd.errors import AlreadyRunning, DaemonRunning, Outdated, StoreError, SyncdError
-from syncd.report import Mode, Trigger
+from syncd.report import Mode, RunReport, Trigger
 from syncd.settings.file import Settings
 from syncd.store import due, members, migrations, open_store, runs
 from syncd.sync.run import Order, run
@@ -36,6 +37,8 @@ log = structlog.get_logger()
 
 # Seconds between two looks into the queue, should the bell not be heard: some poolers do not pass it on.
 POLL = 5.0
+# Seconds after which a question to the store counts as hung: to learn that it is away takes a minute or two.
+HUNG = 300
 
 
 def work(path: Path, settings: Settings) -> None:
@@ -73,6 +76,8 @@ class Worker:
         # Runs that may end the process go one by one, so that none of them takes the blame for another.
         self._suspects = threading.Lock()
         self._at_work: set[str] = set()
+        self._places, self._asked = settings.workers, time.monotonic()
+        self._latest: RunReport | None = None
         self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="pull")
         self._stopping = asyncio.Event()
         self._listeners: list[Listener] = []
@@ -87,13 +92,15 @@ class Worker:
             listeners = [self._listener(app, queues, count) for queues, count in self._shared_out().items() if count]
             tasks = [asyncio.create_task(listener.run()) for listener in listeners]
             self._listeners = listeners
-            beating = asyncio.create_task(self._beat())
+            beating, signing = asyncio.create_task(self._beat()), asyncio.create_task(self._sign())
             log.info("started", version=__version__, count=self._settings.workers, pid=os.getpid())
             ended = asyncio.create_task(self._stopping.wait())
             await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
             if not self._stopping.is_set():
                 self._end(SyncdError("the queue could not be reached.", advice="The worker ends, and is to be started anew."))
             log.info("stopping")
+            signing.cancel()
+            notify.stopping()
             for listener in listeners:
                 listener.stop()
             for problem in await asyncio.gather(*tasks, return_exceptions=True):
@@ -133,9 +140,11 @@ class Worker:
         self._stopping.set()
 
     def _reload(self) -> None:
+        notify.reloading()
         new = reloaded(self._path, self._settings)
         if new is not None:
             self._settings = new
+        notify.ready(self._status())
 
     async def _beat(self) -> None:
         """Give signs of life, and end when they come too late."""
@@ -150,6 +159,31 @@ class Worker:
                 return
             except SyncdError as problem:
                 log.error("could not give a sign of life; it is tried again", error=str(problem))
+            self._asked = time.monotonic()
+
+    async def _sign(self) -> None:
+        """Give the service manager signs of life, unless something hangs: this loop gives them, a thread of the pool has answered, or all
+        are at work, and the store was asked."""
+        loop, answer = asyncio.get_running_loop(), None
+        while True:
+            if answer is None or answer.done():
+                answer = loop.run_in_executor(self._pool, int)
+            await asyncio.wait({answer}, timeout=notify.interval())
+            hung = None
+            if not answer.done() and len(self._at_work) < self._places:
+                hung = "threads"
+            elif time.monotonic() - self._asked > self._settings.cluster.beat + HUNG:
+                hung = "store"
+            if hung:
+                log.error("hangs, and gives no sign of life", where=hung)
+            else:
+                notify.ready(self._status())
+                notify.alive()
+            await asyncio.sleep(notify.interval())
+
+    def _status(self) -> str:
+        enabled = sum(source.common.enabled for source in self._settings.sources.values())
+        return f"{notify.status(enabled, self._latest)}; places taken: {len(self._at_work)} of {self._places}"
 
     def _tell_that_it_lives(self) -> None:
         self._hold_on()
@@ -199,7 +233,7 @@ class Worker:
         try:
             with self._suspects if suspect else nullcontext():
                 if not self._stop.is_set():
-                    run(self._store, order, Context(name, stop=self._stop, pace=self._pace))
+                    self._latest = run(self._store, order, Context(name, stop=self._stop, pace=self._pace))
         except AlreadyRunning:
             log.info("waits, a run is going on", source=name)
 
