@@ -12,7 +12,9 @@ FLEET ?=
 # What meets a store is tried on both.
 ON_BOTH_STORES := tests/journeys tests/model tests/store tests/sync tests/test_schema.py
 
-.PHONY: help setup demo test soak bench bench-memory bench-fleet lint fix audit clean
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+.PHONY: help setup tools demo test wheel deb lock soak bench bench-memory bench-fleet lint fix audit clean
 
 help:  ## show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/'
@@ -26,12 +28,35 @@ setup: .venv/ready  ## make .venv with the syncd command in it (nothing to do wh
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch .venv/ready
 
+tools:  ## install what tests need from Debian and what is not there (as root; else it is told)
+	@.ci/tools
+
 demo: setup  ## run a pretend district, sync it with the daemon, live two school days (about a minute)
 	@$(BIN)/syncd demo --dir demo
 
-test: setup lint  ## all tests, on SQLite and, where a store is met, on PostgreSQL
+test: setup tools lint  ## all tests, on SQLite and, where a store is met, on PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	$(BIN)/python -m pytest -n 2 --dist loadfile --store postgresql $(ON_BOTH_STORES)
+
+wheel: setup  ## dist/: syncd as a wheel; requirements.txt pins what it needs
+	rm -rf build/lib build/bdist.*
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+deb: wheel  ## dist/: a Debian package with all that it needs, for this Debian (`apt-get build-dep .` installs what builds it)
+	dpkg-checkbuilddeps
+	rm -rf build/deb && mkdir -p build/deb/syncd/wheels
+	git ls-files -z | xargs -0 cp --parents --target-directory build/deb/syncd
+	/usr/bin/python3 -m pip download --quiet --disable-pip-version-check --only-binary :all: --require-hashes --requirement requirements.txt \
+		--dest build/deb/syncd/wheels
+	cp dist/syncd-$(VERSION)-*.whl build/deb/syncd/wheels
+	cd build/deb/syncd && dpkg-buildpackage --build=binary --no-sign
+	cp build/deb/syncd_$(VERSION)_*.deb dist
+
+lock: setup  ## pin what syncd needs, and what that needs, in requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip-tools
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --extra cluster --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.txt pyproject.toml
+	sed -i '1i # What the packages of syncd have in them; written by `make lock`.' requirements.txt
 
 soak: setup  ## kill runs everywhere, for SOAK_MINUTES (10) beside each point once, then live random school years
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -m soak -s
