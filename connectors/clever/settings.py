@@ -10,24 +10,43 @@ from syncd.secret import Secret
 
 
 class CleverSettings(ConnectorSettings):
-    """Either `token` (one district's token), or `client_id` and `client_secret` (for `district`, or for all connected districts).
-
-    page_size: records a page; Clever answers 413 above 10,000. demographics: whether to take birth dates, gender and the rest.
-    events: whether frequent pulls read Clever's events, where the app has them, instead of pulling everything.
-    """
+    """Either `token` (one district's token), or `client_id` and `client_secret` (for `district`, or for all connected districts)."""
 
     url: str = "https://api.clever.com"
+    """Clever's address; plain http only for this very machine."""
+
     version: Literal["3.0", "3.1"] = "3.1"
+    """Of the Data API."""
+
     token: Secret | None = None
+    """The district's token; or the two below."""
+
     client_id: Secret | None = None
+    """The app's id: for `district`, or for all connected districts."""
+
     client_secret: Secret | None = None
+    """The app's secret."""
+
     district: str | None = None
+    """The one district, by Clever's id."""
+
     token_url: str = "https://clever.com/oauth/tokens"
+    """Where tokens are listed."""
+
     page_size: int = Field(10_000, ge=1, le=10_000)
+    """Records a page. Clever allows no more than 10,000."""
+
     demographics: bool = False
+    """Take birth date, gender and the rest."""
+
     events: bool = True
+    """Whether the frequent pulls may read Clever's events instead of everything."""
+
     ca_file: str | None = None
+    """A certificate authority of the district's own: a file in PEM form."""
+
     proxy: str | None = None
+    """A proxy on the way to the source."""
 
     @field_validator("url", "token_url")
     @classmethod

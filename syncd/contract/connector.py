@@ -19,9 +19,10 @@ from syncd.report import Traffic
 
 
 class ConnectorSettings(BaseModel):
-    """Base of a connector's own keys in `[sources.NAME]`. Unknown keys are refused; a refusal never repeats the value."""
+    """Base of a connector's own keys in `[sources.NAME]`. Unknown keys are refused; a refusal never repeats the value. The text below a
+    field is its description."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,16 @@ def is_name(name: str) -> bool:
 
 
 class StoreSettings(BaseModel):
-    """url: where the roster is kept. A relative SQLite path is taken from the configuration file's folder. password: of the PostgreSQL
-    user; it never stands in the url."""
+    """Where the roster is kept."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True)
 
     url: str = "sqlite:///roster.db"
+    """Where the roster is kept: a SQLite file, whose path, when it is relative, is taken from the configuration file's folder; or a
+    PostgreSQL database (14 or newer), as in `"postgresql://syncd@localhost/roster"`."""
+
     password: Secret | None = None
+    """Of the PostgreSQL user. It never stands in the url."""
 
     @field_validator("url")
     @classmethod
@@ -45,20 +48,25 @@ class StoreSettings(BaseModel):
 
 
 class LogSettings(BaseModel):
-    """level: the least that is logged."""
+    """What is logged."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True)
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged."""
 
 
 class FileSettings(BaseModel):
-    """The whole file. timezone: of the cron schedules (an IANA name). workers: how many sources one process pulls at once."""
+    """The whole file."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True)
 
     timezone: str = "UTC"
+    """Time zone of the cron schedules: an IANA name such as `"America/Chicago"`."""
+
     workers: int = Field(4, ge=1, le=64)
+    """How many sources one process pulls at once."""
+
     store: StoreSettings = Field(default_factory=StoreSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     cluster: ClusterSettings = Field(default_factory=ClusterSettings)

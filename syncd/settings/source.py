@@ -23,22 +23,30 @@ def _word(value: str) -> str:
 
 
 class SourceSettings(BaseModel):
-    """schedule: frequent pulls. full: the periodic full pull that proves the store equal to the source. enabled: whether the daemon
-    runs it; a manual sync works all the same. quiet: days on which nobody is deactivated without a person. retention: what differs from
-    `[retention]`. people: whose people these are, a word that the sources of one district share. Student numbers are unique within a
-    district only, so that people are linked between sources with the same word, and with none without one. (Not named `district`: Clever's
-    own settings have that, and it means an id.)"""
+    """What is the same for every source."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True)
 
     connector: str
+    """`"clever"`, `"oneroster"`, or one that is installed beside them."""
+
     schedule: Schedule = Schedule("every 15 minutes")
+    """The frequent pulls: of what changed, where the source can tell."""
+
     full: Schedule | None = Schedule("0 2 * * *")
+    """The full pull that proves the roster equal to the source."""
+
     enabled: bool = True
+    """Whether the daemon pulls it. `syncd sync` does all the same."""
+
     guard: GuardSettings = GuardSettings()
     quiet: QuietSettings | None = None
     retention: RetentionSettings = RetentionSettings()
+
+    # Student numbers are unique within a district only. (Not named `district`: Clever's own settings have that, and it means an id.)
     people: Annotated[str, AfterValidator(_word)] | None = None
+    """Whose people these are: a word of your choice, the same for all sources of one district. Only sources with the same word are linked;
+    without one, with nobody."""
 
 
 COMMON = frozenset(SourceSettings.model_fields)
