@@ -12,7 +12,7 @@ FLEET ?=
 # What meets a store is tried on both.
 ON_BOTH_STORES := tests/journeys tests/model tests/store tests/sync tests/test_schema.py
 
-.PHONY: help setup demo test soak bench bench-memory bench-fleet lint fix audit clean
+.PHONY: help setup demo test docs soak bench bench-memory bench-fleet lint fix audit clean
 
 help:  ## show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/'
@@ -32,6 +32,10 @@ demo: setup  ## run a pretend district, sync it with the daemon, live two school
 test: setup lint  ## all tests, on SQLite and, where a store is met, on PostgreSQL
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 	$(BIN)/python -m pytest -n 2 --dist loadfile --store postgresql $(ON_BOTH_STORES)
+
+docs: setup  ## the documentation as a site, in build/docs (no page of it asks a foreign host for anything)
+	$(BIN)/sphinx-build --quiet --fail-on-warning --fresh-env --write-all -c docs/site -d build/doctrees docs build/docs
+	@echo "build/docs/index.html"
 
 soak: setup  ## kill runs everywhere, for SOAK_MINUTES (10) beside each point once, then live random school years
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/python -m pytest -m soak -s
@@ -57,9 +61,11 @@ lint: setup  ## style, types, import rules, unsafe code
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive syncd connectors
 
-fix: setup  ## let ruff mend what it can
+fix: setup  ## let ruff mend what it can, and write the docs' tables anew
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python -m docs.site.settings
+	$(BIN)/python -m docs.site.commands
 
 audit: setup  ## known holes in what syncd depends on (asks a database on the network)
 	$(BIN)/pip-audit --local --skip-editable
