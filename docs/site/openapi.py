@@ -65,7 +65,8 @@ def _operation(method: str, path: str, operation: Node) -> Iterator[str]:
 
 
 def _object(name: str, schema: Node) -> Iterator[str]:
-    yield f"### {name}\n"
+    # A target of its own: a heading above may have the same name.
+    yield f"(object-{name.lower()})=\n### {name}\n"
     if schema.get("description"):
         yield f"{schema['description']}\n"
     if "properties" not in schema:
@@ -81,7 +82,7 @@ def _type(schema: Node) -> str:
     """A schema in a few words, with links to the objects in it."""
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
+        return f"[{name}](#object-{name.lower()})"
     for word in ("anyOf", "oneOf", "allOf"):
         if word in schema:
             return " or ".join(dict.fromkeys(map(_type, schema[word])))

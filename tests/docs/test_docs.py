@@ -1,6 +1,7 @@
 """Docs that can not go stale: each setting, command, connector and error stands where people look for it."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from docs.site import commands, settings
 from syncd import errors
 from syncd.cli import app
 from syncd.sandbox.scenarios import SCENARIOS
+from syncd.settings import source
 
 CONFIGURATION = settings.PAGE.read_text(encoding="utf-8")
 SAMPLE = Path("config/syncd.toml").read_text(encoding="utf-8")
@@ -31,6 +33,15 @@ def test_each_setting_is_documented_and_stands_in_the_sample(table: str) -> None
     keys = re.findall(r"^\| `(\w+)`", settings.table(settings.tables()[table]), re.MULTILINE)
     assert keys
     assert [key for key in keys if not re.search(rf"^#? ?{key} *=", SAMPLE, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("page", sorted(Path("docs/connect").glob("*.md")), ids=lambda page: page.stem)
+def test_what_a_page_says_to_write_is_a_source_that_syncd_takes(page: Path) -> None:
+    connector = "clever" if page.stem == "clever" else "oneroster"
+    for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        written = tomllib.loads(block)
+        for name, table in written.get("sources", {"springfield": {"connector": connector, **written}}).items():
+            assert source.parse(name, table).common.connector == connector
 
 
 def test_each_command_stands_in_the_readme() -> None:

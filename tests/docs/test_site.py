@@ -69,9 +69,9 @@ def test_an_api_is_drawn_out_of_its_document() -> None:
     told = openapi.reference(document)
     assert "## Runs\n\n### `GET /api/runs/{run}`" in told
     assert r"| `run` | path | integer | One \| number. |" in told
-    assert "| 200 | The run | [Run](#run) |" in told
+    assert "| 200 | The run | [Run](#object-run) |" in told
     assert "| `run` | integer | Its number. |" in told
-    assert "| `state` | [State](#state), optional |  |" in told
+    assert "| `state` | [State](#object-state), optional |  |" in told
     assert "| `error` | string or null, optional |  |" in told
     assert "| `counts` | object of integer, optional |  |" in told
     assert "`held`, `applied`" in told
