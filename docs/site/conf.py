@@ -19,6 +19,8 @@ external_toc_path = str(Path(__file__).parent / "navigation.yml")
 myst_enable_extensions = ["alert"]
 myst_heading_anchors = 3
 nitpicky = True
+# It would make a dash of `--config` in a sentence.
+smartquotes = False
 
 # The HTTP API, as "module:name" of its FastAPI app: docs/api.md then has a reference of all it can do. Empty as long as there is none.
 openapi_app = ""

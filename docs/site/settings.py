@@ -4,12 +4,16 @@ A table stands between `<!-- keys: NAME -->` and `<!-- end of keys -->`; all aro
 own tables, as in `[sources.NAME.guard]`. A key's meaning is the text below its field.
 """
 
+import ast
+import inspect
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
+from textwrap import dedent
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -58,14 +62,26 @@ def _within(name: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseM
 
 def table(model: type[BaseModel]) -> str:
     """The keys of a model as a Markdown table, tables within it excepted."""
+    meanings = _meanings(model)
     rows = ["| key | takes | default | what it is |", "| --- | --- | --- | --- |"]
     for name, info in model.model_fields.items():
         if model is FileSettings and name == "sources" or _model(info.annotation) is not None:
             continue
-        if not info.description:
+        if name not in meanings:
             raise LookupError(f"{model.__name__}.{name} has no text below it that says what it is.")
-        rows.append(f"| `{info.alias or name}` | {_takes(info)} | {_default(info)} | {' '.join(info.description.split())} |")
+        rows.append(f"| `{info.alias or name}` | {_takes(info)} | {_default(info)} | {' '.join(meanings[name].split())} |")
     return "\n".join(rows) + "\n"
+
+
+def _meanings(model: type[BaseModel]) -> dict[str, str]:
+    """{field: the text below it}. (Pydantic can read these, too, but would at each start of the program.)"""
+    body = ast.parse(dedent(inspect.getsource(model))).body[0].body  # type: ignore[attr-defined]
+    found = {}
+    for field, below in pairwise(body):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                found[name] = text
+    return found
 
 
 def filled(page: str) -> str:

@@ -19,10 +19,9 @@ from syncd.report import Traffic
 
 
 class ConnectorSettings(BaseModel):
-    """Base of a connector's own keys in `[sources.NAME]`. Unknown keys are refused; a refusal never repeats the value. The text below a
-    field is its description."""
+    """Base of a connector's own keys in `[sources.NAME]`. Unknown keys are refused; a refusal never repeats the value."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class ClusterSettings(BaseModel):
     """Several machines at one PostgreSQL database."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     enabled: bool = False
     """Several machines share the store, a PostgreSQL database: `syncd serve` no longer pulls itself; it queues what is due, and each

@@ -30,7 +30,7 @@ def is_name(name: str) -> bool:
 class StoreSettings(BaseModel):
     """Where the roster is kept."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     url: str = "sqlite:///roster.db"
     """Where the roster is kept: a SQLite file, whose path, when it is relative, is taken from the configuration file's folder; or a
@@ -50,7 +50,7 @@ class StoreSettings(BaseModel):
 class LogSettings(BaseModel):
     """What is logged."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The least that is logged."""
@@ -59,7 +59,7 @@ class LogSettings(BaseModel):
 class FileSettings(BaseModel):
     """The whole file."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     timezone: str = "UTC"
     """Time zone of the cron schedules: an IANA name such as `"America/Chicago"`."""

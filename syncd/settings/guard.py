@@ -56,7 +56,7 @@ Floor = Annotated[int, Field(ge=0)]
 class KindLimits(BaseModel):
     """`[sources.NAME.guard.users]` and so on: what differs for one kind."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     max_deactivations: Limited | None = None
     """Of this kind."""
@@ -95,7 +95,7 @@ PER_LEAVER = 10
 class GuardSettings(BaseModel):
     """How much may change, of the active records of a kind, within any 24 hours."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     max_deactivations: Limited = Limit(percent=5)
     """Of a kind: far above a normal school day, far below a vanished school."""
@@ -160,7 +160,7 @@ class QuietSettings(BaseModel):
     """Days, both inclusive, on which nobody is deactivated without a person: the summer, when the old year is taken down before the
     new one is built."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, populate_by_name=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, populate_by_name=True)
 
     first: Day = Field(alias="from")
     """The first such day."""

@@ -10,7 +10,7 @@ Days = Annotated[int, Field(strict=True, ge=1, le=36_500)]
 class RetentionSettings(BaseModel):
     """Days, of 24 hours; a key that is not set keeps its part for ever."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     inactive_days: Days | None = None
     """Personal data of users, enrollments and sections that have been inactive for so long."""

@@ -25,7 +25,7 @@ def _word(value: str) -> str:
 class SourceSettings(BaseModel):
     """What is the same for every source."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     connector: str
     """`"clever"`, `"oneroster"`, or one that is installed beside them."""
