@@ -319,7 +319,7 @@ def _print(connection: Any, since: datetime, until: datetime, cost: list[float])
 
 
 def _configuration(options: argparse.Namespace, url: str, port: int, every: float) -> str:
-    head = f'workers = {options.places}\n[store]\nurl = "{url}"\n[log]\nlevel = "warning"\n'
+    head = f'workers = {options.places}\n[store]\nurl = "{url}"\n[console]\nenabled = false\n[log]\nlevel = "warning"\n'
     head += f"[cluster]\nenabled = true\ntick = {TICK}\nsilence = {SILENCE}\n"
     os.environ["FLEET_TOKEN"] = "loopback-only"
     each = (

@@ -2,13 +2,18 @@
 
     SyncdError                 1   what went wrong, in one sentence, and what to do next
     ├── ConfigError            2   the configuration or the command line is wrong
+    │   └── UnknownSource          there is no source of that name
     ├── StoreError             1   the store can not be opened, is too new, or is damaged
+    │   ├── Unknown                it has no such run or record
     │   └── Outdated               a newer syncd has upgraded it while this process was running
     ├── AlreadyRunning         1   another run of this source is going on
     ├── DaemonRunning         75   another daemon serves this store (EX_TEMPFAIL: systemd shall not start it again)
     ├── Stopped                1   a person or the service manager asked this run to stop
     ├── Superseded             1   another run of this source took over: this one may not apply
     ├── NothingHeld            2   a run that was to be approved or rejected holds nothing
+    ├── AccountError           2   what is asked of an account or a token can not be: taken, too short, not there, the last admin
+    ├── SignInDenied           1   the name or the password is wrong, or the account is disabled: nobody is told which
+    ├── TooManyTries           1   too many sign-ins went wrong: this one has to wait, and was not looked at
     ├── CanNotUndo             1   later runs changed the same records, or its values were purged
     └── SourceError            1   the source did not give what was asked
         ├── FullPullNeeded         it can not say what changed: everything has to be pulled (the run does so by itself)
@@ -44,12 +49,20 @@ class ConfigError(SyncdError):
         self.problems = problems
 
 
+class UnknownSource(ConfigError):
+    """There is no source of that name."""
+
+
 class StoreError(SyncdError):
     """The store can not be opened, is too new, or is damaged."""
 
 
 class Outdated(StoreError):
     """A newer syncd has upgraded the store while this process was running: it may no longer write to it."""
+
+
+class Unknown(StoreError):
+    """The store has no such run or record."""
 
 
 class AlreadyRunning(SyncdError):
@@ -74,6 +87,25 @@ class NothingHeld(SyncdError):
     """The run holds nothing that could be approved or rejected."""
 
     exit_code = 2
+
+
+class AccountError(SyncdError):
+    """What is asked of an account or a token can not be done: the name is taken, the password too short, nobody would be admin …"""
+
+    exit_code = 2
+
+
+class SignInDenied(SyncdError):
+    """Nobody is signed in. Why, is not told to who asks: it would tell which accounts there are."""
+
+
+class TooManyTries(SyncdError):
+    """Too many sign-ins went wrong; this one was not looked at. `seconds`: until the next try."""
+
+    def __init__(self, seconds: int) -> None:
+        minutes = -(-seconds // 60)
+        super().__init__("too many sign-ins went wrong.", advice=f"Try again in {minutes} minute{'s' if minutes > 1 else ''}.")
+        self.seconds = seconds
 
 
 class CanNotUndo(SyncdError):

@@ -1,4 +1,4 @@
-"""A value that can be used but not printed: from the environment, a file, or a systemd credential.
+"""A value that can be used but not printed: from the environment, a file, a systemd credential, or, sealed, from the store.
 
 A literal secret in the configuration is refused, because a configuration file is copied, mailed and committed. What was
 revealed once is remembered, so that the logs can strike it out wherever it turns up (`syncd.observe.logs`).
@@ -9,12 +9,15 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import core_schema
 
 _revealed: set[str] = set()
 
 HOW = 'write { env = "NAME" }, { file = "/path" } or { credential = "name" }'
+# The context in which settings are validated that came through the console. Whoever may write those may not name a place: the environment
+# and the files of this machine are the administrator's, and a place could be any of them.
+NO_PLACES = {"places of secrets": False}
 
 
 class MissingSecret(ValueError):
@@ -22,27 +25,39 @@ class MissingSecret(ValueError):
 
 
 class Secret:
-    """Where a secret is kept; `reveal()` reads it anew each time, so that a rotated file is picked up.
+    """Where a secret is kept; `reveal()` reads it anew each time, so that a rotated file is picked up. One that is kept in the store
+    (`kept`) was opened when its source was read, and is held in memory.
 
     Raises ValueError when made from anything but a table with exactly one of `env`, `file`, `credential`.
     """
 
-    __slots__ = ("_kind", "_name")
+    __slots__ = ("_kind", "_name", "_value")
 
     def __init__(self, *, env: str | None = None, file: str | None = None, credential: str | None = None) -> None:
         given = [(kind, name) for kind, name in (("env", env), ("file", file), ("credential", credential)) if name]
         if len(given) != 1:
             raise ValueError(f"needs exactly one place to read from: {HOW}")
         self._kind, self._name = given[0]
+        self._value = ""
+
+    @classmethod
+    def kept(cls, value: str | None) -> "Secret":
+        """One that is kept in the store: its value, or None where it was not opened."""
+        made = cls.__new__(cls)
+        made._kind, made._name, made._value = "kept", "in the store", value or ""
+        remember(made._value)
+        return made
 
     @property
     def place(self) -> str:
-        """Where it is kept, for messages: `env NAME`, `file /path`, `credential name`."""
+        """Where it is kept, for messages: `env NAME`, `file /path`, `credential name`, `kept in the store`."""
         return f"{self._kind} {self._name}"
 
     def reveal(self) -> str:
         """The secret itself. Raises MissingSecret (a ValueError) when there is none."""
-        if self._kind == "env":
+        if self._kind == "kept":
+            value, missing = self._value, f"{self.place}, and was not opened"
+        elif self._kind == "env":
             value = os.environ.get(self._name, "")
             missing = f"the environment variable {self._name} is not set"
         else:
@@ -70,16 +85,18 @@ class Secret:
         return f"Secret({self.place})"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other.place == self.place
+        return isinstance(other, Secret) and other.place == self.place and other._value == self._value
 
     def __hash__(self) -> int:
         return hash(self.place)
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        def parse(value: Any) -> Secret:
+        def parse(value: Any, info: ValidationInfo) -> Secret:
             if isinstance(value, Secret):
                 return value
+            if info.context is NO_PLACES:
+                raise ValueError("is a secret: it is pasted as one, and may not stand among the settings")
             if isinstance(value, dict) and all(isinstance(part, str) for part in value.values()):
                 unknown = set(value) - {"env", "file", "credential"}
                 if unknown:
@@ -87,7 +104,7 @@ class Secret:
                 return cls(**value)
             raise ValueError(f"a secret may not stand in the file itself: {HOW}")
 
-        return core_schema.no_info_plain_validator_function(parse)
+        return core_schema.with_info_plain_validator_function(parse)
 
 
 def is_open_to_others(path: Path, *, write: bool = False) -> bool:

@@ -66,6 +66,8 @@ def configure(folder: Path, sandbox: Sandbox) -> Path:
     config.write_text(
         f"""[store]
 url = "{stores.url(folder)}"
+[console]
+enabled = false
 [sources.springfield]
 connector = "clever"
 url = "{sandbox.clever_url}"
@@ -93,7 +95,7 @@ class Commands:
     def __init__(self, sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch, dialect: str = "clever") -> None:
         template = CLEVER if dialect.startswith("clever") else ONEROSTER
         self.config = folder / "syncd.toml"
-        kept = f'[store]\nurl = "{stores.url(folder)}"\n'
+        kept = f'[store]\nurl = "{stores.url(folder)}"\n[console]\nenabled = false\n'
         self.config.write_text(
             kept + template.format(clever=sandbox.clever_url, oneroster=sandbox.oneroster_12_url, tokens=sandbox.token_url)
         )

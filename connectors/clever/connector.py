@@ -1,6 +1,6 @@
 """Clever as a connector: every list of every connected district, in the order the kinds depend on each other."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from syncd.contract.connector import Abilities, Connector, Context, Resource
 from syncd.contract.document import Cursor, Document, Finished, Page, Presence, Reading
 from syncd.errors import BadAnswer, FullPullNeeded, SignInRefused
 from syncd.http.session import Http
+from syncd.roster.scope import Scope
 
 RESOURCES = (
     Resource("districts", ("org",), one=True),
@@ -23,18 +24,23 @@ RESOURCES = (
     Resource("sections", ("section", "enrollment"), one=True),
     Resource("users", ("user",), one=True),
 )
+# What Clever answers where there is no such list, or it is not shared.
+NOT_TO_BE_HAD = (403, 404, 501)
+# The roles that its list of one school's users has: contacts and district admins are of no school.
+OF_A_SCHOOL = ("student", "teacher", "staff")
 
 
 class CleverConnector(Connector):
     """One Clever app's view of one district, or of all districts connected to it."""
 
     settings_model = CleverSettings
-    abilities = Abilities(incremental=True, one=True)
+    abilities = Abilities(incremental=True, one=True, scopes=frozenset({"school", "user"}))
     settings: CleverSettings
 
     def __init__(self, settings: CleverSettings, context: Context) -> None:
         super().__init__(settings, context)
         self._sessions: dict[str, Http] = {}
+        self._home: Http | None = None
 
     @property
     def _base(self) -> str:
@@ -110,17 +116,66 @@ class CleverConnector(Connector):
                 yield Page(resource.name, documents)
         yield Cursor({district: msgspec.to_builtins(read_on.place) for district, read_on in reads.items()})
 
-    def ask(self, resource: str, record_id: str) -> Presence:
+    def part(self, scope: Scope) -> Iterator[Page | Finished]:
+        own = "schools" if scope.kind == "school" else "users"
+        self._home = self._where(own, scope.id)
+        place, source = f"{own}/{quote(scope.id, safe='')}", self.context.source
+        if scope.kind == "user":
+            refused = yield from self._list("sections", f"{place}/sections")
+            # Of somebody who is in none, Clever may say that there is no such list.
+            doubt = None if refused in (None, 404) else f"the sections of one user are not shared (Clever answered {refused})"
+            yield Finished("sections", doubt)
+            yield Finished("users")
+            return
+        for resource in ("terms", "courses"):
+            yield from self._list(resource, f"{place}/{resource}")
+        answers = {}
+        for resource, roles in (("sections", ()), ("users", OF_A_SCHOOL)):
+            answers[resource] = refused = yield from self._list(resource, f"{place}/{resource}")
+            doubt = None if refused is None else f"{resource} of one school are not shared (Clever answered {refused})"
+            yield Finished(resource, doubt, roles)
+        if all(answers.values()):
+            raise BadAnswer(
+                f"{source}: Clever gives nothing of one school by itself (answers {answers['sections']} and {answers['users']}).",
+                advice=f"`syncd sync {source}` pulls all that is shared.",
+            )
+
+    def _list(self, resource: str, place: str) -> Generator[Page, None, int | None]:
+        """A list that belongs to something; returns what Clever answers where it is not to be had."""
+        try:
+            yield from fetch.pages(self._home or self._connect()[0], self._base, resource, self.settings.page_size, place)
+        except (SignInRefused, BadAnswer) as problem:
+            if problem.status not in NOT_TO_BE_HAD:
+                raise
+            return problem.status
+        return None
+
+    def _where(self, resource: str, record_id: str) -> Http:
+        """The session with the district that has a record. (Ids are unique across districts.)"""
+        *others, last = self._connect()
+        for http in others:
+            if http.get(self._address(resource, record_id), accept=(200, 404)).status == 200:
+                return http
+        return last
+
+    def about(self, user_id: str, roles: frozenset[str]) -> Iterator[Page]:
+        if "student" in roles:
+            yield from self._list("users", f"users/{quote(user_id, safe='')}/mycontacts")
+
+    def _address(self, resource: str, record_id: str) -> str:
+        return f"{self._base}/{resource}/{quote(record_id, safe='')}"
+
+    def find(self, resource: str, record_id: str) -> Document | Presence:
         for http in self._connect():
             try:
-                answer = http.get(f"{self._base}/{resource}/{quote(record_id, safe='')}", accept=(200, 404))
+                answer = http.get(self._address(resource, record_id), accept=(200, 404))
             except (SignInRefused, BadAnswer) as problem:
                 # No answer of this API, or nobody believes us any more: then the pull proves nothing.
                 if problem.status in (None, 401):
                     raise
                 return Presence.CANNOT_TELL
             if answer.status == 200:
-                return Presence.FOUND
+                return fetch.one(resource, answer.body)
         return Presence.GONE
 
     def read(self, document: Document) -> Reading:
@@ -139,4 +194,4 @@ class CleverConnector(Connector):
     def close(self) -> None:
         for http in self._sessions.values():
             http.close()
-        self._sessions = {}
+        self._sessions, self._home = {}, None

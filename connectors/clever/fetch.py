@@ -34,6 +34,10 @@ class _Known(msgspec.Struct):
     count: int | None = None
 
 
+class _One(msgspec.Struct):
+    data: msgspec.Raw
+
+
 class _Id(msgspec.Struct):
     id: str | int | None = None
 
@@ -45,6 +49,7 @@ FORGOTTEN = (400, 410)
 
 _list = msgspec.json.Decoder(_List)
 _known = msgspec.json.Decoder(_Known)
+_one = msgspec.json.Decoder(_One)
 _id = msgspec.json.Decoder(_Id)
 
 
@@ -57,20 +62,28 @@ def document(resource: str, raw: bytes) -> Document:
     return Document(resource, text(found), raw)
 
 
-def pages(http: Http, base: str, resource: str, page_size: int) -> Iterator[Page]:
-    """All pages of a list. Raises SourceError. Where Clever forgets the place in the middle (400 or 410), the list is read anew from its
-    beginning; what came before comes again."""
+def one(resource: str, body: bytes) -> Document:
+    """The document in the answer for one record; one without an id where it has none."""
+    try:
+        return document(resource, bytes(_one.decode(body).data))
+    except UNREADABLE:
+        return Document(resource, None, body)
+
+
+def pages(http: Http, base: str, resource: str, page_size: int, place: str | None = None) -> Iterator[Page]:
+    """All pages of a list. place: where it is, if it is not the whole list of the resource. Raises SourceError. Where Clever forgets the
+    place in the middle (400 or 410), the list is read anew from its beginning; what came before comes again."""
     for _ in range(RESTARTS):
-        if (yield from _from_the_beginning(http, base, resource, page_size, restarts=True)):
+        if (yield from _from_the_beginning(http, f"{base}/{place or resource}", resource, page_size, restarts=True)):
             return
-    yield from _from_the_beginning(http, base, resource, page_size, restarts=False)
+    yield from _from_the_beginning(http, f"{base}/{place or resource}", resource, page_size, restarts=False)
 
 
-def _from_the_beginning(http: Http, base: str, resource: str, page_size: int, *, restarts: bool) -> Generator[Page, None, bool]:
+def _from_the_beginning(http: Http, address: str, resource: str, page_size: int, *, restarts: bool) -> Generator[Page, None, bool]:
     """All pages; False when the place was forgotten in the middle. The limit is halved when Clever calls it too large (413)."""
     source = http.context.source
     loop, contents = LoopGuard(source, resource), LoopGuard(source, resource)
-    url: str | None = f"{base}/{resource}"
+    url: str | None = address
     params: dict[str, int] | None = {"limit": page_size}
     while url is not None:
         answer = http.get(url, params, accept=(200, 413, *(FORGOTTEN if restarts and params is None else ())))
@@ -93,7 +106,7 @@ def _from_the_beginning(http: Http, base: str, resource: str, page_size: int, *,
                 contents.pass_by(hash(tuple(document.id or document.raw for document in documents)))
         yield Page(resource, documents, page.count, answer.digest, same)
         following = next((link.uri for link in page.links or () if link.rel == "next" and link.uri), None)
-        url, params = (next_link(source, base, answer.url, following), None) if following else (None, None)
+        url, params = (next_link(source, address, answer.url, following), None) if following else (None, None)
     return True
 
 

@@ -6,8 +6,9 @@ from typing import Any
 from urllib.parse import quote
 
 from connectors.oneroster.auth import ClientCredentials, sign_in
+from connectors.oneroster.part import Parts
 from connectors.oneroster.read import read
-from connectors.oneroster.rest import Clock, Collection, standing
+from connectors.oneroster.rest import Clock, Collection, one
 from connectors.oneroster.settings import OneRosterSettings
 from syncd.contract.connector import Abilities, Connector, Context, Resource
 from syncd.contract.document import Cursor, Document, Finished, Page, Presence, Reading
@@ -15,6 +16,7 @@ from syncd.errors import BadAnswer, FullPullNeeded, SignInRefused
 from syncd.http.ahead import Ahead
 from syncd.http.session import Http
 from syncd.roster.fields import moment
+from syncd.roster.scope import Scope
 
 RESOURCES = (
     Resource("orgs", ("org",), one=True),
@@ -34,7 +36,7 @@ class OneRosterConnector(Connector):
     """One provider's rostering service."""
 
     settings_model = OneRosterSettings
-    abilities = Abilities(incremental=True, one=True)
+    abilities = Abilities(incremental=True, one=True, scopes=frozenset({"school", "user"}))
     settings: OneRosterSettings
 
     def __init__(self, settings: OneRosterSettings, context: Context) -> None:
@@ -62,9 +64,9 @@ class OneRosterConnector(Connector):
     def _first_page(self, http: Http, resource: str) -> Iterator[Page | Finished]:
         return self._collection(http, resource, Clock(), page_size=10).pages()
 
-    def _collection(self, http: Http, resource: str, clock: Clock, page_size: int | None = None) -> Collection:
+    def _collection(self, http: Http, resource: str, clock: Clock, page_size: int | None = None, **part: str | None) -> Collection:
         ahead = self._ahead = self._ahead or Ahead(http, self.settings.requests_at_once)
-        return Collection(http, ahead, resource, page_size or self.settings.page_size, self._asked, clock)
+        return Collection(http, ahead, resource, page_size or self.settings.page_size, self._asked, clock, **part)
 
     def _connect(self) -> Http:
         if self._http is None:
@@ -145,7 +147,23 @@ class OneRosterConnector(Connector):
         self._asked.update(SORTED)
         return problem
 
-    def ask(self, resource: str, record_id: str) -> Presence:
+    def part(self, scope: Scope) -> Iterator[Page | Finished]:
+        http, clock = self._connect(), Clock()
+
+        def collection(resource: str, place: str | None, chosen: str | None) -> Collection:
+            # A sort may have been given up for a list that the provider does not have, or for a filter that it does not take.
+            self._asked.update(SORTED)
+            return self._collection(http, resource, clock, place=place, chosen=chosen)
+
+        yield from Parts(self.context.source, http.host, collection).of(scope)
+
+    def about(self, user_id: str, roles: frozenset[str]) -> Iterator[Page]:
+        if self.settings.demographics:
+            found = self.find(DEMOGRAPHICS.name, user_id)
+            if isinstance(found, Document):
+                yield Page(DEMOGRAPHICS.name, [found])
+
+    def find(self, resource: str, record_id: str) -> Document | Presence:
         try:
             answer = self._connect().get(f"{resource}/{quote(record_id, safe='')}", accept=(200, 404))
         except (SignInRefused, BadAnswer) as problem:
@@ -153,7 +171,7 @@ class OneRosterConnector(Connector):
             if problem.status in (None, 401):
                 raise
             return Presence.CANNOT_TELL
-        return Presence.GONE if answer.status == 404 else standing(answer.body)
+        return Presence.GONE if answer.status == 404 else one(resource, answer.body)
 
     def read(self, document: Document) -> Reading:
         return read(document)

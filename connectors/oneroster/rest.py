@@ -92,14 +92,25 @@ class Clock:
         return not [one for one in dates if not self.see(one)]
 
 
-def standing(body: bytes) -> Presence:
-    """What the answer for one record says of it."""
+def one(resource: str, body: bytes) -> Document | Presence:
+    """What the answer for one record says of it: its document, unless it is gone. (Some send more beside the record.)"""
     try:
-        (found,) = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).values()
-        status = msgspec.json.decode(found, type=_Standing).status
-    except (msgspec.DecodeError, RecursionError, ValueError):
+        found = [(raw, told) for raw in _object.decode(body).values() if (told := _standing(raw)) is not None]
+    except UNREADABLE:
         return Presence.CANNOT_TELL
-    return Presence.GONE if str(status or "").lower() in ("tobedeleted", "inactive") else Presence.FOUND
+    if len(found) != 1:
+        return Presence.CANNOT_TELL
+    ((raw, told),) = found
+    if str(told.status or "").lower() in ("tobedeleted", "inactive"):
+        return Presence.GONE
+    return Document(resource, text(told.sourcedId), bytes(raw))
+
+
+def _standing(raw: msgspec.Raw) -> _Standing | None:
+    try:
+        return msgspec.json.decode(raw, type=_Standing)
+    except UNREADABLE:
+        return None
 
 
 class _Came:
@@ -145,12 +156,25 @@ class _Came:
 
 
 class Collection:
-    """One collection of a provider. `asked` and `clock` are shared between collections: what was refused once is not asked again."""
+    """One collection of a provider. `asked` and `clock` are shared between collections: what was refused once is not asked again. place:
+    where it is, if it is a part of the resource. chosen: a filter of its own."""
 
-    def __init__(self, http: Http, ahead: Ahead, resource: str, page_size: int, asked: dict[str, str], clock: Clock) -> None:
+    def __init__(
+        self,
+        http: Http,
+        ahead: Ahead,
+        resource: str,
+        page_size: int,
+        asked: dict[str, str],
+        clock: Clock,
+        place: str | None = None,
+        chosen: str | None = None,
+    ) -> None:
         self._http = http
         self._ahead = ahead
         self._resource = self._key = resource
+        self._place = place or resource
+        self._chosen = {} if chosen is None else {"filter": chosen}
         self._limit = page_size
         self._asked = asked
         self._clock = clock
@@ -194,7 +218,7 @@ class Collection:
             totals.add(page.total)
             if page.total is not None and page.count == self._limit:
                 # Its pages are as long as asked: where the next ones begin can be told.
-                self._ahead.expect(self._resource, map(self._params, range(offset + page.count, page.total, self._limit)))
+                self._ahead.expect(self._place, map(self._params, range(offset + page.count, page.total, self._limit)))
             if page.count and not self._note(page):
                 return f"{self._resource} sent the same page again at record {offset}"
             if page.count:
@@ -233,19 +257,19 @@ class Collection:
         return self._came.page([document.id or document.raw.decode(errors="replace") for document in page.documents])
 
     def _params(self, offset: int) -> dict[str, Any]:
-        return {"limit": self._limit, "offset": offset, **self._asked, **self._clock.filter()}
+        return {"limit": self._limit, "offset": offset, **self._asked, **self._clock.filter(), **self._chosen}
 
     def _ask(self, offset: int) -> Answer:
         while True:
             params = self._params(offset)
-            if (early := self._ahead.take(self._resource, params)) is not None:
+            if (early := self._ahead.take(self._place, params)) is not None:
                 return early
             if offset:
                 accept: tuple[int, ...] = (200, *FORGOTTEN)
             else:
                 accept = (200, 400) if self._asked or self._clock.since is not None else (200,)
             try:
-                answer = self._http.get(self._resource, params, accept=accept, resource=self._resource)
+                answer = self._http.get(self._place, params, accept=accept, resource=self._resource)
             except SourceUnavailable as problem:
                 # A gateway that gives up on a large page answers 502 or 504: ask for less.
                 if problem.status not in (502, 504) or self._limit <= SMALLEST_PAGE:
@@ -264,8 +288,10 @@ class Collection:
         try:
             page = _object.decode(answer.body)
             lists = _lists(page)
-            if self._key in page:
-                return self._documents(lists.get(self._key) or b"[" + bytes(page[self._key]) + b"]")
+            # A part of a resource goes by the resource's name; some call it what the address does.
+            for key in (self._key, self._place.rpartition("/")[2]):
+                if key in page:
+                    return self._documents(lists.get(key) or b"[" + bytes(page[key]) + b"]")
             # Some name their list otherwise. One without a record in it could be a list of anything, of errors too.
             if len(lists) == 1:
                 ((key, found),) = lists.items()

@@ -8,7 +8,8 @@ from syncd.errors import SyncdError
 
 # Importing a command registers it, in the order of the help page.
 from syncd.cli import (  # isort: skip
-    init, check, serve, worker, sync, verify, status, runs, approve, undo, logs, roster, history, links, quarantine, sandbox, demo, db,
+    init, check, sources, serve, worker, sync, verify, pause, status, runs, approve, undo, logs, roster, history, links, quarantine, notify,
+    metrics, account, audit, sandbox, demo, db,
 )  # fmt: skip
 
 
@@ -39,6 +40,6 @@ def main() -> None:
 
 
 __all__ = [
-    "app", "approve", "check", "db", "demo", "history", "init", "links", "logs", "main", "quarantine", "roster", "runs", "sandbox", "serve",
-    "status", "sync", "undo", "verify", "worker",
+    "account", "app", "approve", "audit", "check", "db", "demo", "history", "init", "links", "logs", "main", "metrics", "notify", "pause",
+    "quarantine", "roster", "runs", "sandbox", "serve", "sources", "status", "sync", "undo", "verify", "worker",
 ]  # fmt: skip

@@ -15,8 +15,9 @@ from rich.segment import Segment
 from syncd import __version__
 from syncd.errors import SyncdError
 from syncd.observe import logs
+from syncd.settings import kept
 from syncd.settings.file import Settings, find_config, load
-from syncd.store import Store, open_store
+from syncd.store import Store, is_there, open_store
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -72,15 +73,28 @@ def config_path() -> Path:
     return find_config(_config)
 
 
-def settings(*, secrets: Collection[str] | None = ()) -> Settings:
-    """The configuration. secrets: the sources that will be asked, whose secrets therefore have to be there; None: all. Whoever only looks
-    at the store needs none: on a server they may be the service's alone. Raises ConfigError."""
-    return load(config_path(), secrets=secrets)
+def opened(*, secrets: Collection[str] | None = (), create: bool = True) -> tuple[Settings, Store]:
+    """The configuration, completed with the sources that were set up in the console, and its store.
+
+    secrets: the sources that will be asked, whose secrets therefore have to be there; None: all. Whoever only looks at the store needs
+    none: on a server they may be the service's alone. create: make a store that is not there. Raises ConfigError and StoreError.
+    """
+    found = load(config_path(), secrets=secrets)
+    store = open_store(found.store_url, create=create)
+    return kept.complete(found, store, secrets=secrets), store
 
 
 def store(*, create: bool = False) -> Store:
-    """The configured store."""
-    return open_store(settings().store_url, create=create)
+    """The store alone, for what has to do with no source: how the sources are set up is no matter to it."""
+    return open_store(load(config_path(), secrets=()).store_url, create=create)
+
+
+def configured(path: Path, *, secrets: Collection[str] | None = ()) -> Settings:
+    """The configuration of a file, completed, without making a store: where there is none, nothing was set up in the console."""
+    found = load(path, secrets=secrets)
+    if not is_there(found.store_url):
+        return found
+    return kept.complete(found, open_store(found.store_url, create=False), secrets=secrets)
 
 
 def print_each(tables: Iterable[RenderableType]) -> bool:

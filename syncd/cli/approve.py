@@ -4,12 +4,13 @@ from typing import Annotated, Any
 
 import typer
 
-from syncd.cli.app import Json, app, console, notes, print_json, settings
+from syncd.account import here
+from syncd.cli.app import Json, app, console, notes, opened, print_json
 from syncd.cli.show import run_summary
 from syncd.cli.sync import EXIT, watched
 from syncd.errors import ConfigError
 from syncd.report import State, Trigger
-from syncd.store import open_store, runs
+from syncd.store import runs
 from syncd.sync.run import reject as drop
 from syncd.words import held_sentence
 
@@ -27,8 +28,7 @@ def approve(
 ) -> None:
     """Apply what a run held, as far as the roster still stands where it stood then."""
     same = _pairs(pair or [])
-    configured = settings()
-    store = open_store(configured.store_url)
+    configured, store = opened()
     held = runs.get(store, run)
     options: dict[str, Any] = {"approves": run, "trigger": Trigger.APPROVE, "mode": held.mode, "dry_run": dry_run, "same": same}
     report = watched(store, configured.source(held.source), quietly=json, **options)
@@ -53,10 +53,9 @@ def _pairs(written: list[str]) -> dict[str, str]:
 @app.command()
 def reject(run: Run, json: Json = False) -> None:
     """Drop what a run held. The next full pull looks again, and holds again what is still so."""
-    configured = settings()
-    store = open_store(configured.store_url)
+    _, store = opened()
     held = runs.get(store, run)
-    drop(store, held.source, run)
+    drop(store, held.source, run, by=here())
     if json:
         print_json(runs.get(store, run))
         return

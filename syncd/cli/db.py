@@ -8,9 +8,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.app import Json, app, console, notes, print_json, settings, store
+from syncd.account import here
+from syncd.cli.app import Json, app, console, notes, opened, print_json, store
 from syncd.errors import ConfigError, StoreError
 from syncd.secret import MissingSecret, Secret
+from syncd.settings import kept as sealed
+from syncd.settings import vault
 from syncd.settings.file import signed_in
 from syncd.store import Store, migrations, open_store
 from syncd.store import purge as purging
@@ -25,10 +28,10 @@ app.add_typer(group, name="db")
 @group.command()
 def status(json: Json = False) -> None:
     """Where the store is, how large it is, and which schema it has."""
-    opened = store()
-    with opened.read() as connection:
+    kept = store()
+    with kept.read() as connection:
         found = {
-            **opened.where(),
+            **kept.where(),
             "schema": migrations.current(connection),
             "newest": migrations.newest(),
         }
@@ -54,13 +57,29 @@ def check() -> None:
     console.print("The store is sound.")
 
 
+@group.command(name="new-key")
+def new_key() -> None:
+    """Print a new key for [console] key, which seals the secrets that are pasted in the console. Nothing is changed."""
+    typer.echo(vault.new_key())
+
+
+@group.command()
+def reseal() -> None:
+    """Seal all pasted secrets with the first of several keys, so that the others can be taken away."""
+    done, shut = sealed.reseal(*opened(create=False))
+    console.print(f"{done} secret(s) are sealed with the first key.")
+    if shut:
+        raise StoreError(
+            f"{', '.join(shut)}: has a secret that no key opens.", advice="Enter it again in the console, or bring back its key."
+        )
+
+
 @group.command()
 def purge(dry_run: DryRun = False, json: Json = False) -> None:
     """Remove what [retention] says: personal data of records long inactive, old values, old lists and logs. Ids and dates stay."""
-    configured = settings()
-    opened = open_store(configured.store_url, create=False)
-    proof = purging.purge(opened, configured.retention, datetime.now(UTC), account=purging.account(), dry_run=dry_run)
-    _tell(opened, proof, json)
+    configured, kept = opened(create=False)
+    proof = purging.purge(kept, configured.retention, datetime.now(UTC), by=here(), dry_run=dry_run)
+    _tell(kept, proof, json)
 
 
 @group.command()
@@ -72,9 +91,9 @@ def forget(
     json: Json = False,
 ) -> None:
     """Remove one user's personal data now, with all that is known of their enrollments. The ids and dates stay."""
-    opened = store()
-    proof = purging.forget(opened, source, user, datetime.now(UTC), account=purging.account(), force=force, dry_run=dry_run)
-    _tell(opened, proof, json)
+    kept = store()
+    proof = purging.forget(kept, source, user, datetime.now(UTC), by=here(), force=force, dry_run=dry_run)
+    _tell(kept, proof, json)
     if force and not dry_run:
         notes.print("What the source still sends of this person comes back with the next full pull.")
 
@@ -104,6 +123,7 @@ WHAT = {
     "held": "held changes",
     "quarantine": "quarantine rows",
     "log": "log lines",
+    "orders": "orders that were asked for in the console",
 }
 
 
@@ -115,19 +135,19 @@ def _days(policy: dict[str, int]) -> str:
     return ", ".join(f"{name} = {days}" for name, days in policy.items()) or "purged before"
 
 
-def document(opened: Store, proof: purging.Proof) -> dict[str, Any]:
+def document(kept: Store, proof: purging.Proof) -> dict[str, Any]:
     """A proof with the marks of what went, source by source, which are many."""
 
     def told(one: purging.Purged) -> dict[str, Any]:
-        return {**asdict(one), "marks": {} if proof.dry_run else purging.marks(opened, one.source, proof.at)}
+        return {**asdict(one), "marks": {} if proof.dry_run else purging.marks(kept, one.source, proof.at)}
 
     return {**asdict(proof), "sources": map(told, proof.sources)}
 
 
-def _tell(opened: Store, proof: purging.Proof, json: bool) -> None:
+def _tell(kept: Store, proof: purging.Proof, json: bool) -> None:
     """Print it; exit code 1 when a part could not be done."""
     if json:
-        print_json(document(opened, proof))
+        print_json(document(kept, proof))
     else:
         for one in proof.sources:
             console.print(Text(f"{one.source}: {'would go' if proof.dry_run else 'gone'}: {_counts(one.counts)}"), soft_wrap=True)

@@ -155,22 +155,18 @@ def _live_a_day(store: Store, daemon: "subprocess.Popen[bytes]", sandbox: Any, s
     before = runs.recent(store, limit=1)[0].run
     _wait(daemon, lambda: len(_finished_since(store, before + 1)) == 3)
     for source in ("springfield", "shelbyville", "ogdenville"):
-        report = next((one for one in runs.recent(store, source) if _changes(one)), None)
+        report = next((one for one in runs.recent(store, source) if one.changed), None)
         if report is None or report.run in shown:
             continue
         shown.add(report.run)
-        console.print(f"\n[bold]{source}[/bold] (run {report.run}): {_changes(report)} changes")
+        console.print(f"\n[bold]{source}[/bold] (run {report.run}): {report.changed} changes")
         console.print(counts_table(report))
         console.print(changes_table(list(runs.changes_of(store, report.run, kind="user", limit=5))))
 
 
-def _changes(report: RunReport) -> int:
-    return sum(c.created + c.updated + c.reactivated + c.deactivated for c in report.counts.values())
-
-
 def _farewell(store: Store, config: Path) -> None:
     console.rule("Look further")
-    with_changes = [report.run for report in runs.recent(store, limit=60) if _changes(report)]
+    with_changes = [report.run for report in runs.recent(store, limit=60) if report.changed]
     program = Path(sys.argv[0]) if Path(sys.argv[0]).name == "syncd" else Path("syncd")
     try:
         program = program.resolve().relative_to(Path.cwd())

@@ -25,7 +25,7 @@ class Kind(StrEnum):
 @app.command()
 def history(
     kind: Annotated[Kind, typer.Argument(help="What the record is.")],
-    record_id: Annotated[str, typer.Argument(metavar="ID")],
+    record_id: Annotated[str, typer.Argument(metavar="ID", help="The record's id.")],
     source: Annotated[str | None, typer.Option(help="Only this source's.")] = None,
     json: Json = False,
 ) -> None:

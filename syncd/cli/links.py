@@ -4,8 +4,6 @@ Names are printed only with --names: ids, schools and grades are mostly enough t
 may stay in its scrollback, in a ticket or on a projector. No log ever has them.
 """
 
-import os
-import pwd
 from itertools import islice
 from typing import Annotated, Any
 
@@ -13,13 +11,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.app import Json, app, console, print_each, print_json, settings
+from syncd.account import here
+from syncd.cli.app import Json, app, console, opened, print_each, print_json
 from syncd.cli.show import in_pieces
 from syncd.errors import ConfigError
 from syncd.observe.logs import escaped
 from syncd.settings.file import Settings
 from syncd.store import links as kept
-from syncd.store import open_store
 from syncd.sync.link import LINKED, REFUSED, Person, decide
 from syncd.words import link_reason
 
@@ -42,10 +40,10 @@ def links(
     """List the links, and what waits for a person."""
     if context.invoked_subcommand:
         return
-    configured = settings()
+    configured, store = opened()
     if source is not None:
         configured.source(source)
-    found = kept.listed(open_store(configured.store_url), source, proposed=proposed, names=names)
+    found = kept.listed(store, source, proposed=proposed, names=names)
     if json:
         print_json({"links": islice(found, limit)})
         return
@@ -84,13 +82,12 @@ def refuse(source: Source, user_id: Id, other_source: Source, other_id: Id, json
 
 
 def _decide(one: Person, other: Person, state: str, json: bool) -> None:
-    configured = settings()
+    configured, store = opened()
     if one.source == other.source:
         raise ConfigError(f"a link joins two sources; both are of {one.source}.")
     if state == LINKED:
         _check_same_people(configured, one.source, other.source)
-    store = open_store(configured.store_url)
-    decide(store, one, other, state, by=_account())
+    decide(store, one, other, state, by=here())
     all_of_one = kept.of_user(store, one.source, one.id)
     [link] = [link for link in all_of_one if (link["other_source"], link["other_id"]) == (other.source, other.id)]
     if json:
@@ -108,11 +105,3 @@ def _check_same_people(configured: Settings, one: str, other: str) -> None:
             f"{one} and {other} are not said to have the same people. If they are of one district, give both the same word in "
             f'{configured.path.name}, as in people = "springfield".'
         )
-
-
-def _account() -> str:
-    """Who runs this, as the operating system has it (an environment variable could say anybody)."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return str(os.getuid())

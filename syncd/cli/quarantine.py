@@ -9,15 +9,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.app import Json, app, console, print_each, print_json, settings
+from syncd.cli.app import Json, app, console, opened, print_each, print_json
 from syncd.cli.show import in_pieces
 from syncd.errors import ConfigError
 from syncd.observe.logs import escaped
-from syncd.store import open_store, runs
+from syncd.store import runs
+from syncd.view.quality import harmless
 from syncd.words import REASONS
 
 WAITS = "waits until the missing one comes"
-FORMULA = tuple("=+-@＝＋－＠")
 
 
 @app.command()
@@ -28,9 +28,8 @@ def quarantine(
     json: Json = False,
 ) -> None:
     """What the source sent that could not be used, with the reason."""
-    configured = settings()
+    configured, store = opened()
     configured.source(source)
-    store = open_store(configured.store_url)
     if run is not None and (of := runs.get(store, run).source) != source:
         raise ConfigError(f"--run: run {run} is of {of}, not of {source}.")
     found = runs.quarantined(store, source, run)
@@ -62,8 +61,3 @@ def _write_csv(found: Iterable[dict[str, Any]]) -> None:
     for row in found:
         cells = (row["resource"], row["document_id"] or "", row["field"] or "", row["rule"], REASONS.get(row["rule"], row["rule"]))
         writer.writerow(map(harmless, cells))
-
-
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula, however an id or a field's name begins: those are the source's own."""
-    return escaped(f"'{cell}" if cell.lstrip()[:1] in FORMULA else cell)

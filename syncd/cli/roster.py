@@ -11,13 +11,13 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from syncd.cli.app import Json, app, console, notes, print_each, print_json, settings
+from syncd.cli.app import Json, app, console, notes, opened, print_each, print_json
 from syncd.cli.show import in_pieces
 from syncd.errors import ConfigError
 from syncd.observe.logs import escaped
 from syncd.roster.fields import composed
 from syncd.roster.kinds import SINGULAR
-from syncd.store import Store, open_store, runs
+from syncd.store import Store, runs
 from syncd.store import roster as held
 
 
@@ -57,10 +57,9 @@ def roster(
     json: Json = False,
 ) -> None:
     """List the roster's records."""
-    configured = settings()
+    configured, store = opened()
     if source is not None:
         configured.source(source)
-    store = open_store(configured.store_url)
     words = composed(search) if search else None
     if as_of is None:
         found = held.records(store, SINGULAR[kind], source, status, words)

@@ -57,7 +57,7 @@ def show(
         waiting = ({**change, "kind": PLURAL[change["kind"]]} for change in islice(held, shown))
         print_json({**report.model_dump(mode="json"), "changes": told, "held_changes": waiting})
         return
-    console.print(run_summary(report))
+    console.print(run_summary(report, whose=True))
     _print("\nHeld, for a person to approve or reject:", in_pieces(islice(held, shown), held_table))
     _print("\nApplied:", in_pieces(islice(applied, shown), changes_table))
     if not changes and (any(held) or any(applied)):

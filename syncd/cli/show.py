@@ -39,13 +39,21 @@ def state(value: str) -> Text:
     return Text(value, style=COLOURS.get(State(value), ""))
 
 
-def run_summary(report: RunReport) -> RenderableType:
-    """One run: what it was, what became of each kind, what is held or failed, and what to do next."""
-    head = Text.assemble(f"Run {report.run} of {report.source} ({report.mode}, {report.trigger}): ", state(report.state))
+def asked(report: RunReport) -> str:
+    """What a run asked for: everything, what changed, or one school or user."""
+    return str(report.scope or report.mode)
+
+
+def run_summary(report: RunReport, *, whose: bool = False) -> RenderableType:
+    """One run: what it was, what became of each kind, what is held or failed, and what to do next. whose: tell who asked for it, too."""
+    head = Text.assemble(f"Run {report.run} of {report.source} ({asked(report)}, {report.trigger}): ", state(report.state))
     if report.finished_at:
         seconds = (report.finished_at - report.started_at).total_seconds()
-        head.append(f" in {seconds:.1f} s, {report.requests} requests, {report.bytes / 1e6:.1f} MB")
+        again = f" ({report.retries} of them again)" if report.retries else ""
+        head.append(f" in {seconds:.1f} s, {report.requests} requests{again}, {report.bytes / 1e6:.1f} MB")
     parts: list[RenderableType] = [head]
+    if whose and report.account is not None:
+        parts.append(Text(f"  Asked for by {escaped(report.account)}."))
     if report.state != State.FAILED and report.counts:
         parts.append(counts_table(report))
     parts += [Text(f"  not complete: {doubt}; nothing of it was taken for gone", style="yellow") for doubt in report.doubts]
@@ -70,10 +78,10 @@ def run_summary(report: RunReport) -> RenderableType:
         told = f"{report.proposed} may be the same as people of other sources"
         parts.append(Text(f"  {told}: syncd links --source {report.source} --proposed", style="yellow"))
     confirmed = {kind: counts.confirmed for kind, counts in report.counts.items() if counts.confirmed}
-    parts += [
-        Text(f"  {count} {kind} were missing from the list, but are there when asked for: they stay.", style="yellow")
-        for kind, count in confirmed.items()
-    ]
+    missing = "were missing from the list, but are there when asked for: they stay"
+    if report.scope is not None:
+        missing = f"did not come with the {report.scope.kind}, but are there when asked for: they are taken as they are now"
+    parts += [Text(f"  {count} {kind} {missing}.", style="yellow") for kind, count in confirmed.items()]
     if report.error:
         parts.append(Text(f"  {report.error}", style="red"))
     if report.quality:
@@ -110,7 +118,6 @@ def runs_table(reports: Iterable[RunReport]) -> RenderableType:
     for name in ("run", "source", "state", "mode", "trigger", "started", "changes"):
         table.add_column(name, overflow="fold", justify="right" if name in ("run", "changes") else "left")
     for report in reports:
-        changed = sum(counts.created + counts.updated + counts.reactivated + counts.deactivated for counts in report.counts.values())
         started = report.started_at.strftime("%Y-%m-%d %H:%M:%S")
         if report.error or (report.held and report.state == State.HELD):
             notes.append(Text(f"run {report.run}: {report.error or '; '.join(map(held_sentence, report.held))}"))
@@ -118,10 +125,10 @@ def runs_table(reports: Iterable[RunReport]) -> RenderableType:
             str(report.run),
             report.source,
             Text("superseded") if report.state == State.REJECTED and report.settled_by else state(report.state),
-            report.mode,
+            Text(asked(report)),
             report.trigger,
             started,
-            f"{changed:,}",
+            f"{report.changed:,}",
         )
     return Group(table, *notes)
 

@@ -8,14 +8,16 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from syncd.cli.app import Json, app, console, notes, print_json, settings
+from syncd.account import here
+from syncd.cli.app import Json, app, console, notes, opened, print_json
 from syncd.cli.show import run_summary
 from syncd.contract.connector import Context, Pace
 from syncd.daemon.pace import SharedPace
-from syncd.errors import AlreadyRunning
+from syncd.errors import AlreadyRunning, ConfigError
 from syncd.report import Mode, RunReport, State
+from syncd.roster.scope import Scope
 from syncd.settings.source import Source
-from syncd.store import Store, open_store
+from syncd.store import Store
 from syncd.sync.run import Order, Step, run
 
 EXIT = {State.FAILED: 1, State.HELD: 3}
@@ -26,22 +28,37 @@ def sync(
     source: Annotated[str, typer.Argument(help="The source's name.")],
     full: Annotated[bool, typer.Option("--full", help="Pull everything, also where the source can tell what changed.")] = False,
     anew: Annotated[bool, typer.Option("--anew", help="Pull everything, and read also what is known from the last full pull.")] = False,
+    school: Annotated[str | None, typer.Option(metavar="ID", help="Only this school, by the source's id.")] = None,
+    user: Annotated[str | None, typer.Option(metavar="ID", help="Only this user, by the source's id, with the user's enrollments.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     wait: Annotated[bool, typer.Option("--wait", help="If a run is going on, wait for it to end.")] = False,
     json: Json = False,
 ) -> None:
-    """Sync one source now."""
-    configured = settings(secrets=(source,))
+    """Sync one source now, or one school or user of it."""
+    scope = _scope(school, user, whole=full or anew)
+    configured, store = opened(secrets=(source,))
     wanted = configured.source(source)
-    store = open_store(configured.store_url)
     mode = Mode.FULL if full or anew else Mode.INCREMENTAL
     pace = SharedPace(store) if configured.cluster.enabled else Pace()
-    report = watched(store, wanted, pace, wait=wait, quietly=json, mode=mode, anew=anew, dry_run=dry_run, today=configured.today())
+    options: dict[str, Any] = {"mode": mode, "anew": anew, "scope": scope, "dry_run": dry_run, "today": configured.today()}
+    report = watched(store, wanted, pace, wait=wait, quietly=json, **options)
     if json:
         print_json(report)
     else:
         console.print(run_summary(report))
     raise typer.Exit(EXIT.get(State(report.state), 0))
+
+
+def _scope(school: str | None, user: str | None, *, whole: bool) -> Scope | None:
+    """What is asked for by itself. Raises ConfigError when that is not one thing."""
+    if school is not None and user is not None:
+        raise ConfigError("--school and --user do not go together: sync one after the other.")
+    if whole and (school is not None or user is not None):
+        raise ConfigError("--full and --anew are about the whole source: leave them out with --school and --user.")
+    given = school if school is not None else user
+    if given is not None and not given.strip():
+        raise ConfigError("--school and --user take an id of the source.")
+    return None if given is None else Scope("user" if school is None else "school", given.strip())
 
 
 def watched(
@@ -55,7 +72,7 @@ def watched(
     with bar or nullcontext():
         if bar is not None:
             options["on_step"] = _shown_on(bar)
-        return _run(store, Order.of(source, **options), Context(source.name, stop=stop, pace=pace or Pace()), wait)
+        return _run(store, Order.of(source, by=here(), **options), Context(source.name, stop=stop, pace=pace or Pace()), wait)
 
 
 def _run(store: Store, order: Order, context: Context, wait: bool) -> RunReport:

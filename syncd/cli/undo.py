@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from syncd.cli.app import Json, app, console, print_json, settings
+from syncd.cli.app import Json, app, console, opened, print_json
 from syncd.cli.show import run_summary
 from syncd.cli.sync import EXIT, watched
 from syncd.report import State, Trigger
-from syncd.store import open_store, runs
+from syncd.store import runs
 
 
 @app.command()
@@ -19,8 +19,7 @@ def undo(
     json: Json = False,
 ) -> None:
     """Bring the roster back to what it was before a run. What the source asks for again afterwards waits for a person."""
-    configured = settings()
-    store = open_store(configured.store_url)
+    configured, store = opened()
     report = runs.get(store, run)
     options: dict[str, Any] = {"undoes": run, "trigger": Trigger.UNDO, "mode": report.mode, "dry_run": dry_run, "force": force}
     done = watched(store, configured.source(report.source), quietly=json, **options)

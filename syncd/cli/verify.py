@@ -9,12 +9,11 @@ import typer
 from msgspec.json import decode
 from sqlalchemy import Connection, Select, case, func, select
 
-from syncd.cli.app import Json, app, console, print_each, print_json, settings
+from syncd.cli.app import Json, app, console, opened, print_each, print_json
 from syncd.cli.show import changes_table, counts_table, in_pieces, run_summary
 from syncd.cli.sync import watched
 from syncd.report import Mode, RunReport, State
 from syncd.roster.kinds import PLURAL
-from syncd.store import open_store
 from syncd.store.columns import canonical
 from syncd.store.runs import FIRST, Change
 from syncd.sync.staging import planned
@@ -29,7 +28,7 @@ def verify(
     json: Json = False,
 ) -> None:
     """Compare the roster with the source, record by record, and change nothing. Exit code 1 when they differ."""
-    configured = settings(secrets=(source,))
+    configured, store = opened(secrets=(source,))
     wanted = configured.source(source)
     differ = 0
     with TemporaryFile("w+", encoding="utf-8") as kept:
@@ -43,7 +42,7 @@ def verify(
                     kept.write(canonical([row.kind, row.record_id, row.action, list(row.fields or {})]) + "\n")
 
         options: dict[str, Any] = {"mode": Mode.FULL, "dry_run": True, "anew": True, "on_plan": keep, "today": configured.today()}
-        report = watched(open_store(configured.store_url), wanted, quietly=json, **options)
+        report = watched(store, wanted, quietly=json, **options)
         kept.seek(0)
         equal = report.state == State.PLANNED and not differ and not report.doubts
         _tell(report, equal, differ, map(partial(_difference, source), kept), everything, json)

@@ -1,7 +1,5 @@
 """`syncd worker`: pulls what `syncd serve` queues, where several machines share a store."""
 
-import sys
-
 from syncd.cli.app import app, config_path
 from syncd.daemon import cluster
 from syncd.observe import logs
@@ -13,7 +11,7 @@ def worker() -> None:
     """Pull what is due, beside other workers on any machine, until stopped."""
     path = config_path()
     settings = load(path)
-    logs.configure(json=not sys.stderr.isatty(), level=settings.log_level)
+    logs.configure_service(settings.log_level)
     cluster.require(settings)
     from syncd.daemon.worker import work
 

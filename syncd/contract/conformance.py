@@ -11,6 +11,7 @@ The pretend source answers through the `responses` library, so that the connecto
 """
 
 import json
+import re
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from syncd.contract.connector import Connector, ConnectorSettings, Context
 from syncd.contract.document import Cursor, Document, Finished, Page, Presence
 from syncd.errors import BadAnswer, SignInRefused, SourceError, SourceUnavailable
 from syncd.roster.kinds import KINDS
+from syncd.roster.scope import Scope
 from syncd.secret import Secret
 
 CANARY_SECRET = "canary-secret-4711"  # nosec B105  # opens nothing: the tests look for it
@@ -60,12 +62,18 @@ class Pretend(ABC):
         """The address of the first page of `resource`, without a query."""
 
     def serve_one(self, mock: responses.RequestsMock, record_id: str, presence: Presence) -> None:
-        """Answer so when one record of `resource` is asked for. Needed if `abilities.one`; CANNOT_TELL is a 403."""
+        """Answer so when one record of `resource` is asked for, FOUND with a document of that id. Needed if `abilities.one`; CANNOT_TELL is
+        a 403."""
         raise NotImplementedError
 
     def serve_changes(self, mock: responses.RequestsMock) -> Any:
         """Answer as a source of which one document of `resource` has changed; gives the cursor before that. Needed if
         `abilities.incremental`."""
+        raise NotImplementedError
+
+    def serve_part(self, mock: responses.RequestsMock, kind: str) -> str:
+        """Answer what is asked about one school or one user (kind), and nothing that is asked about everybody; gives the school's or the
+        user's id. Needed if `abilities.scopes` names the kind."""
         raise NotImplementedError
 
 
@@ -273,6 +281,53 @@ class Conformance(ABC):
             return
         pretend.serve_one(mock, "x1", presence)
         assert self._connector(pretend).ask(pretend.resource, "x1") is presence
+
+    def test_a_record_that_is_found_comes_as_its_document(self, pretend: Pretend, mock: responses.RequestsMock) -> None:
+        if not pretend.connector.abilities.one:
+            with pytest.raises(NotImplementedError):
+                self._connector(pretend).find(pretend.resource, "x1")
+            return
+        pretend.serve_one(mock, "x1", Presence.FOUND)
+        connector = self._connector(pretend)
+        found = connector.find(pretend.resource, "x1")
+        assert isinstance(found, Document) and (found.resource, found.id) == (pretend.resource, "x1")
+        assert connector.read(found).records
+
+    @pytest.mark.parametrize("kind", ["school", "user"])
+    def test_a_part_is_whole_documents_of_what_belongs_to_it(self, kind: Any, pretend: Pretend, mock: responses.RequestsMock) -> None:
+        connector = self._connector(pretend)
+        if kind not in connector.abilities.scopes:
+            with pytest.raises(NotImplementedError):
+                list(connector.part(Scope(kind, "x1")))
+            return
+        assert connector.abilities.one, "who is not in a part has to be asked for"
+        resources = {resource.name: resource for resource in connector.resources()}
+        items = list(connector.part(Scope(kind, pretend.serve_part(mock, kind))))
+        ends = [item for item in items if isinstance(item, Finished)]
+        documents = [document for item in items if isinstance(item, Page) for document in item.documents]
+        assert ends and not [end for end in ends if end.doubt] and documents
+        assert {end.resource for end in ends} | {document.resource for document in documents} <= resources.keys()
+        for document in documents:
+            reading = connector.read(document)
+            assert not reading.problems and {record.kind for record in reading.records} <= set(resources[document.resource].kinds)
+
+    @pytest.mark.parametrize("kind", ["school", "user"])
+    def test_a_part_that_is_refused_is_a_doubt_or_an_error_and_no_empty_part(
+        self, kind: Any, pretend: Pretend, mock: responses.RequestsMock
+    ) -> None:
+        connector = self._connector(pretend)
+        if kind not in connector.abilities.scopes:
+            return
+        scope = Scope(kind, pretend.serve_part(mock, kind))
+        for registered in [one for one in mock.registered() if one.method == responses.GET]:
+            mock.remove(registered)
+        mock.get(re.compile(".*"), status=403)
+        try:
+            items = list(connector.part(scope))
+        except SourceError:
+            return
+        assert [item for item in items if isinstance(item, Finished) and item.doubt]
+        assert not [item for item in items if isinstance(item, Page) and item.documents]
 
     def test_changes_are_whole_documents_and_end_with_a_cursor(self, pretend: Pretend, mock: responses.RequestsMock) -> None:
         if not pretend.connector.abilities.incremental:

@@ -16,10 +16,27 @@ from syncd.contract.document import Cursor, Document, Finished, Page, Presence, 
 from syncd.contract.known import Known
 from syncd.errors import Stopped
 from syncd.report import Traffic
+from syncd.roster.scope import Scope
+
+# What a field may say of itself for the console's form, as `Field(…, json_schema_extra=ADVANCED)`; joined by |.
+# It is seldom changed: fold it away.
+ADVANCED: dict[str, Any] = {"advanced": True}
+# No secret goes anywhere else when it changes. Of every other text and list that is feared: a secret that is kept opens only for the
+# addresses that it was entered for.
+LEADS_NOWHERE: dict[str, Any] = {"leads": False}
+
+
+def shown_for(**values: list[str]) -> dict[str, Any]:
+    """It is of use only while other fields have one of these values: `shown_for(auth=["oauth2"])`."""
+    return {"shown_for": values}
 
 
 class ConnectorSettings(BaseModel):
-    """Base of a connector's own keys in `[sources.NAME]`. Unknown keys are refused; a refusal never repeats the value."""
+    """Base of a connector's own keys in `[sources.NAME]`. Unknown keys are refused; a refusal never repeats the value.
+
+    The console's form is made of the model: give each field a `title` and a `description` in plain words, and what is secret the type
+    `Secret`, or it is kept and shown like any other text.
+    """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
@@ -36,11 +53,12 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What a connector can do beside full pulls: give changes only (`changes`), be asked for one record (`ask`). What is not declared is
-    never asked for."""
+    """What a connector can do beside full pulls: give changes only (`changes`), be asked for one record (`find`), pull one school or one
+    user by itself (`part`; scopes: which of `school` and `user`; needs `one`). What is not declared is never asked for."""
 
     incremental: bool = False
     one: bool = False
+    scopes: frozenset[str] = frozenset()
 
 
 # Seconds between looks at whether a wait is still worth it.
@@ -119,10 +137,35 @@ class Connector(ABC):
         """
         raise NotImplementedError
 
-    def ask(self, resource: str, record_id: str) -> Presence:
-        """Whether the source still has a record. Raises SourceError when it is not to be reached, SourceUnavailable when it fails (5xx):
-        then it has told nothing, and nobody is taken for gone. Only called if `abilities.one` and the resource says `one`."""
+    def find(self, resource: str, record_id: str) -> Document | Presence:
+        """The document of one record as it is now; GONE when the source says that it has none, or that it is no more; else CANNOT_TELL.
+
+        Raises SourceError when it is not to be reached, SourceUnavailable when it fails (5xx): then it has told nothing, and nobody is
+        taken for gone. Only called if `abilities.one` and the resource says `one`.
+        """
         raise NotImplementedError
+
+    def ask(self, resource: str, record_id: str) -> Presence:
+        """Whether the source still has a record; raises as `find`."""
+        found = self.find(resource, record_id)
+        return Presence.FOUND if isinstance(found, Document) else found
+
+    def part(self, scope: Scope) -> Iterator[Page | Finished]:
+        """What belongs to one school or one user that the source has, lazily, its own record left out: whole documents as they are now. Of
+        a school its sections, its users and all enrollments in it, and of its courses and terms what can be had; of a user the
+        enrollments. Nothing of other schools is asked for.
+
+        A resource is closed by its Finished when its records in the scope came whole, or with a doubt when they could not be had. Who did
+        not come is asked for (`find`) before anybody believes it, and so is whom a document names and nobody knows: a part that lacks
+        somebody does no harm. Raises SourceError as `pull` does, also when nothing of the part can be had. Only called if
+        `abilities.scopes` names its kind.
+        """
+        raise NotImplementedError
+
+    def about(self, user_id: str, roles: frozenset[str]) -> Iterator[Page]:
+        """Documents beside a user's own that state something of the user: guardians who name the user, demographics; as they can be had.
+        roles: the user's. Called for the users of a part of whom that is not known yet."""
+        yield from ()
 
     @abstractmethod
     def read(self, document: Document) -> Reading:

@@ -46,10 +46,11 @@ class Page:
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A resource came to its end. `doubt` is None when all of it arrived; else one sentence (no personal data) on why what is
-    absent may not be taken for gone."""
+    absent may not be taken for gone. roles: of the users of one school, only people with these roles there were listed."""
 
     resource: str
     doubt: str | None = None
+    roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ Two kinds of trouble. A source whose data ends the process (a fault in a library
 run's row is written before it starts, so that each attempt counts, however it ends. A source that fails run after run (an outage, a token
 that was withdrawn) costs requests and a place in vain, and some providers lock an account for it. After three such runs in a row the
 daemon leaves the source alone, and longer each time. Of a failing source the waits are no longer than it has failed already, so that an
-outage is at most doubled. A run by hand always tries, and one that comes to a good end sets everything right.
+outage is at most doubled. A run by hand always tries, and one that comes to a good end sets everything right. So does whoever changes the
+source in the console: it is tried at once, as what was wrong may be mended.
 """
 
 from collections.abc import Sequence
@@ -14,8 +15,8 @@ from typing import NamedTuple
 
 import structlog
 
-from syncd.report import RunReport, State
-from syncd.store.runs import INTERRUPTED, STOPPED
+from syncd.report import RunReport
+from syncd.store.runs import INTERRUPTED, failed_in_a_row
 
 log = structlog.get_logger()
 
@@ -40,10 +41,10 @@ class Suspicion(NamedTuple):
         return self.crashes >= TRIES
 
 
-def suspicion(pulls: Sequence[RunReport], now: datetime) -> Suspicion:
-    """What to think of a source. pulls: its latest ones, newest first (`runs.latest_pulls`)."""
-    told = [pull for pull in pulls if pull.state != State.RUNNING and STOPPED not in (pull.error or "")]
-    failed = list(takewhile(lambda pull: pull.state == State.FAILED, told))
+def suspicion(pulls: Sequence[RunReport], now: datetime, changed_at: datetime | None = None) -> Suspicion:
+    """What to think of a source. pulls: its latest ones, newest first (`runs.latest_pulls`). changed_at: when it was changed in the
+    console; what was before that tells nothing."""
+    failed = failed_in_a_row(pull for pull in pulls if changed_at is None or pull.started_at >= changed_at)
     crashed = list(takewhile(lambda pull: pull.error == INTERRUPTED, failed))
     seen = Suspicion(len(crashed), len(failed), None)
     if seen.failures < TRIES:

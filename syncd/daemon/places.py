@@ -36,21 +36,22 @@ def _took(pull: RunReport) -> float:
 
 
 class LongPulls:
-    """The long pulls of a pool: so many at once, the others wait in line without taking a place."""
+    """The long pulls of a pool: so many at once, the others wait in line without taking a place, those first that a person asked for."""
 
     def __init__(self, places: int) -> None:
         self._free = for_long(places)
-        self._line: dict[str, tuple[Mode, Callable[[], None]]] = {}
+        # (order, source): an order of a person stands in line for itself; by its schedule a source does so once.
+        self._line: dict[tuple[int | None, str], Callable[[], None]] = {}
         self._lock = threading.Lock()
 
-    def pull(self, source: str, mode: Mode, pull: Callable[[], None]) -> None:
-        """Do it now, in this thread, or, if no place is free, in the thread that ends another. A source stands in line once; a full pull
-        is more than one of changes."""
+    def pull(self, source: str, mode: Mode, pull: Callable[[], None], order: int | None = None) -> None:
+        """Do it now, in this thread, or, if no place is free, in the thread that ends another. By its schedule a source stands in line
+        once; a full pull is more than one of changes. order: of the person who asked for it."""
         with self._lock:
             if not self._free:
                 log.info("waits, other long pulls are going on", source=source)
-                if source not in self._line or mode == Mode.FULL:
-                    self._line[source] = (mode, pull)
+                if (order, source) not in self._line or mode == Mode.FULL:
+                    self._line[order, source] = pull
                 return
             self._free -= 1
         following: Callable[[], None] | None = pull
@@ -65,6 +66,6 @@ class LongPulls:
     def _next(self) -> Callable[[], None] | None:
         with self._lock:
             if self._line:
-                return self._line.pop(next(iter(self._line)))[1]
+                return self._line.pop(min(self._line, key=lambda standing: standing[0] is None))
             self._free += 1
             return None

@@ -1,8 +1,9 @@
 """The doorbell: what is due is put into a queue, and a worker on some machine hears it. Procrastinate's, in the same PostgreSQL database.
 
-Nothing is kept here. What is due, who is at it and what is done stands in our own tables (`store/due.py`), so that the whole queue may be
-lost: the next tick rings again. A job that ended is deleted, one whose worker died is ended as failed and never tried again by the queue
-itself: with a lock for each source that would block the source (its next job waits, the retried one can not be queued beside it).
+Nothing is kept here. What is due or asked for, who is at it and what is done stands in our own tables (`store/due.py`, `store/orders.py`),
+so that the whole queue may be lost: the next tick rings again. A job that ended is deleted, one whose worker died is ended as failed and
+never tried again by the queue itself: with a lock for each source that would block the source (its next job waits, the retried one can not
+be queued beside it).
 
 The queue's tables stand in a schema of their own, made when it is first needed and named by what the installed Procrastinate has in it.
 So two versions never share one: during an upgrade each rings its own workers, and a source is pulled once all the same.
@@ -22,8 +23,10 @@ from syncd.store.postgresql import PostgresStore
 from syncd.store.tables import members
 
 PREFIX = "syncd_queue_"
-QUICK, LONG = "quick", "long"
-TASK = "pull"
+QUICK, LONG, ANSWERS = "quick", "long", "answers"
+PULL, ORDER = "pull", "order"
+# Of what a person waits for, beside the 0 of what falls due.
+FIRST = 1
 
 
 def name() -> str:
@@ -53,23 +56,46 @@ def look_into(connection: Connection, schema: str) -> None:
     connection.execute(text("SELECT set_config('search_path', :schema || ',' || current_setting('search_path'), true)"), {"schema": schema})
 
 
+def of_order(number: int) -> str:
+    """What the job for an order is locked by. (The job for a source is by its name, which has no space.)"""
+    return f"order {number}"
+
+
 class Bell:
-    """Rings for sources, in the transaction of the caller, who holds their rows in `due`; no two ring for the same at a time."""
+    """Rings for sources and orders, in the transaction of the caller, who holds their rows; no two ring for the same at a time."""
 
     def __init__(self) -> None:
         self._jobs = App(connector=PsycopgConnector()).job_manager
 
-    def rung(self, connection: Connection, sources: Sequence[str]) -> set[str]:
-        """Those of the sources for which there is a job, waiting or being done."""
-        asked = text("SELECT lock FROM procrastinate_jobs WHERE lock = ANY(:sources) AND status IN ('todo', 'doing')")
-        return {str(source) for source in connection.execute(asked, {"sources": list(sources)}).scalars()}
+    def rung(self, connection: Connection, locks: Sequence[str]) -> set[str]:
+        """Those of the sources' names, or of `of_order`, for which there is a job, waiting or being done."""
+        asked = text("SELECT lock FROM procrastinate_jobs WHERE lock = ANY(:locks) AND status IN ('todo', 'doing')")
+        return {str(lock) for lock in connection.execute(asked, {"locks": list(locks)}).scalars()}
 
     def ring(self, connection: Connection, sources: Sequence[tuple[str, bool]]) -> None:
         """Queue (source, whether its pull will be long) each."""
         jobs = [
-            Job(queue=LONG if long else QUICK, task_name=TASK, task_kwargs={"source": source}, lock=source, queueing_lock=source)
+            Job(queue=LONG if long else QUICK, task_name=PULL, task_kwargs={"source": source}, lock=source, queueing_lock=source)
             for source, long in sources
         ]
+        self._defer(connection, jobs)
+
+    def ring_for_orders(self, connection: Connection, orders: Sequence[tuple[int, str]]) -> None:
+        """Queue (an order's number, in which queue) each."""
+        jobs = [
+            Job(
+                queue=where,
+                task_name=ORDER,
+                task_kwargs={"number": number},
+                priority=FIRST,
+                lock=of_order(number),
+                queueing_lock=of_order(number),
+            )
+            for number, where in orders
+        ]
+        self._defer(connection, jobs)
+
+    def _defer(self, connection: Connection, jobs: list[Job]) -> None:
         if jobs:
             self._jobs.batch_defer_jobs(jobs, connection=_driver(connection))
 
@@ -96,24 +122,36 @@ _LEFT_BEHIND = """
 SELECT j.id FROM procrastinate_jobs j
 WHERE j.status = 'doing'
 AND NOT EXISTS (SELECT 1 FROM due WHERE due.job = j.id AND due.member IS NOT NULL)
+AND NOT EXISTS (SELECT 1 FROM orders WHERE orders.job = j.id AND orders.ended_at IS NULL)
 AND NOT EXISTS (
     SELECT 1 FROM procrastinate_events e WHERE e.job_id = j.id AND e.type = 'started' AND e.at > now() - make_interval(secs => :seconds)
 )
 """
 
 
-def listening(store: PostgresStore, schema: str, member: str, pull: Callable[[str, int], Awaitable[None]]) -> App:
-    """The queue as a worker hears it: `pull(source, job)` is called for each job."""
+def listening(
+    store: PostgresStore,
+    schema: str,
+    member: str,
+    pull: Callable[[str, int], Awaitable[None]],
+    carry_out: Callable[[int, int], Awaitable[None]],
+) -> App:
+    """The queue as a worker hears it: `pull(source, job)` or `carry_out(order, job)` is called for each job."""
     _, parts = store.engine.dialect.create_connect_args(store.engine.url)
     # What is left out are SQLAlchemy's own types.
     options = {name: part for name, part in parts.items() if name != "context"}
     options |= {"application_name": member, "options": f"-c timezone=UTC -c search_path={schema}"}
     app = App(connector=PsycopgConnector(kwargs=options, min_size=1, max_size=4))
 
-    @app.task(name=TASK, pass_context=True)
+    @app.task(name=PULL, pass_context=True)
     async def _pull(context: JobContext, source: str) -> None:
         assert context.job.id is not None
         await pull(source, context.job.id)
+
+    @app.task(name=ORDER, pass_context=True)
+    async def _carry_out(context: JobContext, number: int) -> None:
+        assert context.job.id is not None
+        await carry_out(number, context.job.id)
 
     return app
 

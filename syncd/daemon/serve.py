@@ -11,20 +11,19 @@ import structlog
 
 from syncd import __version__
 from syncd.contract import discovery
-from syncd.daemon import cluster
+from syncd.daemon import cluster, notify
+from syncd.daemon.configuration import Configuration
+from syncd.daemon.console import Console
 from syncd.daemon.scheduler import Scheduler
 from syncd.daemon.service import Service
-from syncd.errors import ConfigError
-from syncd.settings.file import Settings, load
+from syncd.settings.file import Settings
 from syncd.store import Store, members, open_store
 from syncd.store.lease import serve_alone
 
 log = structlog.get_logger()
 
-# Seconds between two looks at the scheduler, and at the lock.
+# Seconds between two looks at the scheduler, at the lock, and at what was set up in the console.
 TEND = 2
-# What is read at the start only, and where it stands.
-AT_START = {"store_url": "[store] url", "workers": "workers", "log_level": "[log] level", "cluster": "[cluster]"}
 
 
 def serve(path: Path, settings: Settings) -> None:
@@ -39,14 +38,16 @@ def serve(path: Path, settings: Settings) -> None:
             # What it needs is installed only where several machines share a store.
             from syncd.daemon.dispatcher import Dispatcher
 
-            _serve(path, settings, store, Dispatcher(membership, settings))
+            configuration = Configuration(path, settings, store)
+            _serve(configuration, store, Dispatcher(membership, configuration.settings))
         return
     with serve_alone(store) as hold_on:
         store.refuse_damaged()
-        _serve(path, settings, store, Scheduler(store, settings), hold_on)
+        configuration = Configuration(path, settings, store)
+        _serve(configuration, store, Scheduler(store, configuration.settings), hold_on)
 
 
-def _serve(path: Path, settings: Settings, store: Store, service: Service, hold_on: Callable[[], None] = lambda: None) -> None:
+def _serve(configuration: Configuration, store: Store, service: Service, hold_on: Callable[[], None] = lambda: None) -> None:
     wake, stopping, reloading = threading.Event(), threading.Event(), threading.Event()
 
     def on_stop(number: int, _frame: FrameType | None) -> None:
@@ -65,35 +66,31 @@ def _serve(path: Path, settings: Settings, store: Store, service: Service, hold_
     service.start()
     for name, where in discovery.installed():
         log.info("connector installed", connector=name, where=where)
-    log.info("started", version=__version__, count=len(settings.sources), pid=os.getpid())
+    log.info("started", version=__version__, count=len(configuration.settings.sources), pid=os.getpid())
+    console = Console(configuration.path) if configuration.settings.console.enabled else None
     try:
         while not stopping.is_set():
             wake.wait(TEND)
             wake.clear()
             if reloading.is_set() and not stopping.is_set():
                 reloading.clear()
-                if (new := reloaded(path, settings)) is not None:
-                    settings = new
-                    service.apply(settings)
+                notify.reloading()
+                if configuration.reload():
+                    service.apply(configuration.settings)
+            elif configuration.look():
+                service.take_over(configuration.settings)
             service.tend()
             hold_on()
+            if service.up.is_set():
+                notify.ready(service.status())
+            if console:
+                console.tend()
     finally:
         log.info("stopping")
+        notify.stopping()
+        # What runs ends first, and can be watched until then.
         service.stop()
+        if console:
+            console.stop()
         store.close()
         log.info("stopped")
-
-
-def reloaded(path: Path, old: Settings) -> Settings | None:
-    """The configuration that holds from now on; None if it is wrong, and the old one stays."""
-    try:
-        settings = load(path)
-    except ConfigError as problem:
-        for line in problem.problems:
-            log.error("configuration not taken over, the old one stays", error=line)
-        return None
-    for name, where in AT_START.items():
-        if getattr(settings, name) != getattr(old, name):
-            log.warning("this is taken over at the next start only", where=where)
-    log.info("configuration taken over", count=len(settings.sources))
-    return settings

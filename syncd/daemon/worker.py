@@ -1,6 +1,7 @@
-"""`syncd worker`: it hears the bell, and pulls what is due, so many sources at once, on this machine.
+"""`syncd worker`: it hears the bell, and pulls what is due, so many sources at once, on this machine; and does what people ask for.
 
-Its places are shared as those of a single daemon are (`places.py`): one of them is for quick pulls only. When it is taken for dead, when a
+Its places are shared as those of a single daemon are (`places.py`): one of them is for quick pulls only, and where there is no other, one
+more is for answers, which wait for no pull of another source. When it is taken for dead, when a
 newer syncd upgrades the store, or when it loses the queue, it stops its runs and ends with code 1, and the service manager starts it anew:
 under another name, with what is installed now. What it was at is done by another.
 """
@@ -9,6 +10,7 @@ import asyncio
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import UTC, datetime
@@ -22,20 +24,23 @@ from procrastinate.worker import Worker as Listener
 from syncd import __version__
 from syncd.contract import discovery
 from syncd.contract.connector import Context
-from syncd.daemon import breaker, cluster, places, queue
+from syncd.daemon import breaker, cluster, notify, places, queue
 from syncd.daemon.cluster import Membership
+from syncd.daemon.configuration import Configuration
+from syncd.daemon.orders import carry_out
 from syncd.daemon.pace import SharedPace
-from syncd.daemon.serve import reloaded
 from syncd.errors import AlreadyRunning, DaemonRunning, Outdated, StoreError, SyncdError
-from syncd.report import Mode, Trigger
+from syncd.report import Mode, RunReport, Trigger
 from syncd.settings.file import Settings
-from syncd.store import due, members, migrations, open_store, runs
+from syncd.store import due, members, migrations, open_store, orders, runs
 from syncd.sync.run import Order, run
 
 log = structlog.get_logger()
 
 # Seconds between two looks into the queue, should the bell not be heard: some poolers do not pass it on.
 POLL = 5.0
+# Seconds after which a question to the store counts as hung: to learn that it is away takes a minute or two.
+HUNG = 300
 
 
 def work(path: Path, settings: Settings) -> None:
@@ -50,7 +55,7 @@ def work(path: Path, settings: Settings) -> None:
         with cluster.member(store, settings, members.WORKER) as membership:
             for name, where in discovery.installed():
                 log.info("connector installed", connector=name, where=where)
-            worker = Worker(path, settings, membership)
+            worker = Worker(Configuration(path, settings, store), membership)
             try:
                 asyncio.run(worker.run())
             finally:
@@ -64,36 +69,46 @@ def work(path: Path, settings: Settings) -> None:
 class Worker:
     """One worker at work. problem: why it ended by itself."""
 
-    def __init__(self, path: Path, settings: Settings, membership: Membership) -> None:
+    def __init__(self, configuration: Configuration, membership: Membership) -> None:
         self.problem: SyncdError | None = None
-        self._path, self._settings = path, settings
+        self._configuration = configuration
         self._store, self._name, self._queue, self._hold_on = membership
         self._pace = SharedPace(self._store)
         self._stop = threading.Event()
         # Runs that may end the process go one by one, so that none of them takes the blame for another.
         self._suspects = threading.Lock()
+        # The sources and the orders that a thread is at.
         self._at_work: set[str] = set()
-        self._pool = ThreadPoolExecutor(settings.workers, thread_name_prefix="pull")
+        self._orders: set[int] = set()
+        self._places, self._asked = sum(self._shared_out().values()), time.monotonic()
+        self._latest: RunReport | None = None
+        self._pool = ThreadPoolExecutor(self._places, thread_name_prefix="pull")
         self._stopping = asyncio.Event()
         self._listeners: list[Listener] = []
+
+    @property
+    def _settings(self) -> Settings:
+        return self._configuration.settings
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_stop, number)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
-        app = queue.listening(self._store, self._queue, self._name, self._hear)
+        app = queue.listening(self._store, self._queue, self._name, self._hear, self._hear_of_order)
         async with app.open_async():
-            listeners = [self._listener(app, queues, count) for queues, count in self._shared_out().items() if count]
+            listeners = [self._listener(app, queues, count) for queues, count in self._shared_out().items()]
             tasks = [asyncio.create_task(listener.run()) for listener in listeners]
             self._listeners = listeners
-            beating = asyncio.create_task(self._beat())
+            beating, signing = asyncio.create_task(self._beat()), asyncio.create_task(self._sign())
             log.info("started", version=__version__, count=self._settings.workers, pid=os.getpid())
             ended = asyncio.create_task(self._stopping.wait())
             await asyncio.wait([ended, *tasks], return_when=asyncio.FIRST_COMPLETED)
             if not self._stopping.is_set():
                 self._end(SyncdError("the queue could not be reached.", advice="The worker ends, and is to be started anew."))
             log.info("stopping")
+            signing.cancel()
+            notify.stopping()
             for listener in listeners:
                 listener.stop()
             for problem in await asyncio.gather(*tasks, return_exceptions=True):
@@ -105,7 +120,9 @@ class Worker:
     def _shared_out(self) -> dict[tuple[str, ...], int]:
         """How many places there are for which queues."""
         for_long = places.for_long(self._settings.workers)
-        return {(queue.QUICK, queue.LONG): for_long, (queue.QUICK,): self._settings.workers - for_long}
+        quick = self._settings.workers - for_long
+        never_long: tuple[str, ...] = (queue.QUICK, queue.ANSWERS) if quick else (queue.ANSWERS,)
+        return {(queue.QUICK, queue.LONG, queue.ANSWERS): for_long, never_long: max(quick, 1)}
 
     def _listener(self, app: App, queues: tuple[str, ...], count: int) -> Listener:
         return Listener(
@@ -133,9 +150,9 @@ class Worker:
         self._stopping.set()
 
     def _reload(self) -> None:
-        new = reloaded(self._path, self._settings)
-        if new is not None:
-            self._settings = new
+        notify.reloading()
+        self._configuration.reload()
+        notify.ready(self._status())
 
     async def _beat(self) -> None:
         """Give signs of life, and end when they come too late."""
@@ -150,6 +167,31 @@ class Worker:
                 return
             except SyncdError as problem:
                 log.error("could not give a sign of life; it is tried again", error=str(problem))
+            self._asked = time.monotonic()
+
+    async def _sign(self) -> None:
+        """Give the service manager signs of life, unless something hangs: this loop gives them, a thread of the pool has answered, or all
+        are at work, and the store was asked."""
+        loop, answer = asyncio.get_running_loop(), None
+        while True:
+            if answer is None or answer.done():
+                answer = loop.run_in_executor(self._pool, int)
+            await asyncio.wait({answer}, timeout=notify.interval())
+            hung = None
+            if not answer.done() and len(self._at_work) < self._places:
+                hung = "threads"
+            elif time.monotonic() - self._asked > self._settings.cluster.beat + HUNG:
+                hung = "store"
+            if hung:
+                log.error("hangs, and gives no sign of life", where=hung)
+            else:
+                notify.ready(self._status())
+                notify.alive()
+            await asyncio.sleep(notify.interval())
+
+    def _status(self) -> str:
+        enabled = sum(source.common.enabled for source in self._settings.sources.values())
+        return f"{notify.status(enabled, self._latest)}; places taken: {len(self._at_work)} of {self._places}"
 
     def _tell_that_it_lives(self) -> None:
         self._hold_on()
@@ -161,10 +203,17 @@ class Worker:
                 raise _TakenForDead(told, advice="It ends, and is to be started anew; what it was at is done by another.")
             # What could not be given back when it ended: the store was away.
             due.give_back(connection, self._name, but=set(self._at_work))
+            orders.give_back(connection, self._name, but=self._orders)
 
     async def _hear(self, source: str, job: int) -> None:
         loop = asyncio.get_running_loop()
         problem = await loop.run_in_executor(self._pool, self._pull, source, job)
+        if problem is not None:
+            self._end(problem)
+
+    async def _hear_of_order(self, number: int, job: int) -> None:
+        loop = asyncio.get_running_loop()
+        problem = await loop.run_in_executor(self._pool, self._carry_out, number, job)
         if problem is not None:
             self._end(problem)
 
@@ -189,19 +238,43 @@ class Worker:
         return None
 
     def _run(self, name: str, mode: Mode) -> None:
+        # Who rang has seen it as it is now.
+        self._configuration.look()
         source = self._settings.sources.get(name)
         if source is None:
             log.warning("left to another worker, this one's configuration does not have it", source=name)
             return
         pulls = runs.latest_pulls(self._store, name)
         order = Order.of(source, mode=mode, trigger=Trigger.SCHEDULE, today=self._settings.today())
-        suspect = breaker.suspicion(pulls, datetime.now(UTC)).crashes
+        suspect = breaker.suspicion(pulls, datetime.now(UTC), source.changed_at).crashes
         try:
             with self._suspects if suspect else nullcontext():
                 if not self._stop.is_set():
-                    run(self._store, order, Context(name, stop=self._stop, pace=self._pace))
+                    self._latest = run(self._store, order, Context(name, stop=self._stop, pace=self._pace))
         except AlreadyRunning:
             log.info("waits, a run is going on", source=name)
+
+    def _carry_out(self, number: int, job: int) -> SyncdError | None:
+        """Do what a person asked for. Gives back why the worker has to end, if it has."""
+        if self._stop.is_set():
+            return None
+        self._orders.add(number)
+        try:
+            name = orders.get(self._store, number).source
+            if name not in self._settings.sources:
+                log.warning("left to another worker, this one's configuration does not have it", source=name)
+                return None
+            suspect = breaker.suspicion(runs.latest_pulls(self._store, name), datetime.now(UTC)).crashes
+            with self._suspects if suspect else nullcontext():
+                if not self._stop.is_set():
+                    carry_out(self._store, self._settings, number, self._name, Context(name, stop=self._stop, pace=self._pace), job)
+        except Outdated as problem:
+            return problem
+        except StoreError as problem:
+            log.error("run could not start", error=str(problem))
+        finally:
+            self._orders.discard(number)
+        return None
 
 
 class _TakenForDead(SyncdError):

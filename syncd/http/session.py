@@ -252,15 +252,19 @@ class Http:
                     f"{self.context.source}: {urlsplit(url).hostname} is not asked over plain http.",
                     advice="Use https.",
                 )
-            self.context.traffic.add(requests=1)
-            response = self._lane.session.request(
-                asked.method,
-                url,
-                stream=True,
-                allow_redirects=False,
-                timeout=(self.patience.connect, self.patience.read),
-                **request,
-            )
+            try:
+                response = self._lane.session.request(
+                    asked.method,
+                    url,
+                    stream=True,
+                    allow_redirects=False,
+                    timeout=(self.patience.connect, self.patience.read),
+                    **request,
+                )
+            except (OSError, HTTPError):
+                self.context.traffic.asked(None)
+                raise
+            self.context.traffic.asked(response.status_code)
             target = response.headers.get("Location")
             if asked.method != "GET" or response.status_code not in (301, 302, 303, 307, 308) or not target:
                 return response

@@ -1,9 +1,11 @@
-"""Logs without personal data: an allow-list of fields, known secrets struck out, JSON on a service and readable on a terminal.
+"""Logs without personal data: an allow-list of fields, known secrets struck out, JSON on a service (or the form of systemd's journal,
+`journal.py`) and readable on a terminal.
 
 An unknown field is dropped in production and raises in tests (design section 2, rule 9): a deny-list would forget something. Lines of
 other libraries go the same way. Tracebacks never show local variables, and never the text of an error, which may quote data.
 """
 
+import faulthandler
 import logging
 import re
 import sys
@@ -11,10 +13,12 @@ import traceback
 from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
 
+from syncd.observe import journal
 from syncd.secret import revealed
 
 ALLOWED = frozenset(
@@ -65,6 +69,7 @@ ALLOWED = frozenset(
 _PATTERNS = re.compile(
     r"(?i:bearer|basic)\s+[\w.~+/=-]{6,}"
     r"|(?i:\b(?:access_token|token|secret|client_secret|api_?key|password|signature)\b(?:=|[\"']\s*:\s*[\"']))[^\s&,;\"']+"
+    r"|syncd_[\w-]{20,}"
     r"|eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]+)?"
     r"|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
 )
@@ -126,6 +131,8 @@ def _where(_logger: Any, _name: str, event: Event) -> Event:
     """Turn exc_info into `where`: class, file and line of each frame, without values."""
     info = event.pop("exc_info", None)
     if info:
+        if isinstance(info, BaseException):
+            info = (type(info), info, info.__traceback__)
         kind, problem, trace = sys.exc_info() if info is True else info
         if kind is not None:
             frames = [f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno}" for frame in traceback.extract_tb(trace)]
@@ -162,12 +169,35 @@ def _hand_to_sinks(_logger: Any, _name: str, event: Event) -> Event:
     return event
 
 
-def configure(*, json: bool, level: str = "info", shown: str | None = None, strict: bool = False, stream: Any = None) -> None:
+def _rendered(shared: list[Any], last: Any) -> logging.Formatter:
+    """Lines of other libraries go through the same chain; `last` makes text of what is left."""
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, _allow(False)],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+    )
+
+
+def configure_service(level: str) -> None:
+    """Set up the logs of a process that nobody looks at: for the journal, if it reads stderr, else as JSON."""
+    # Where each thread stood, by file and line, when the service manager ends a process that hangs (SIGABRT); values are not shown.
+    faulthandler.enable()
+    configure(json=not sys.stderr.isatty(), level=level, journal_at=journal.SOCKET if journal.reads(sys.stderr) else None)
+
+
+def configure(
+    *,
+    json: bool,
+    level: str = "info",
+    shown: str | None = None,
+    strict: bool = False,
+    stream: Any = None,
+    journal_at: Path | None = None,
+) -> None:
     """Set up the logs of this process.
 
     json: one JSON object a line (a service), else for a person's terminal. level: debug, info, warning or error. shown: the least that is
-    written, where that is more than what sinks get. strict: an unknown
-    field raises ValueError (tests). stream: where to write; stderr by default.
+    written, where that is more than what sinks get. strict: an unknown field raises ValueError (tests). stream: where to write; stderr by
+    default. journal_at: the socket of systemd's journal; then the stream gets only what the journal does not take.
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -193,13 +223,11 @@ def configure(*, json: bool, level: str = "info", shown: str | None = None, stri
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, _allow(False)],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
-        )
-    )
+    handler: logging.Handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_rendered(shared, last))
+    if journal_at is not None:
+        handler = journal.JournalHandler(handler, journal_at)
+        handler.setFormatter(_rendered(shared, journal.entry))
     handler.setLevel((shown or level).upper())
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -219,3 +247,5 @@ def configure(*, json: bool, level: str = "info", shown: str | None = None, stri
         logging.getLogger(name).setLevel(max(number, logging.WARNING))
     # Its warnings quote addresses and answers.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
+    # What it says of a fault holds the address, and that a token.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)

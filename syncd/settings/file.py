@@ -3,7 +3,8 @@
 import os
 import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from copy import copy
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +17,9 @@ from syncd.errors import ConfigError
 from syncd.secret import HOW, MissingSecret, Secret, is_open_to_others
 from syncd.settings import source as sources
 from syncd.settings.cluster import ClusterSettings
+from syncd.settings.console import ConsoleSettings
+from syncd.settings.mistakes import Mistake, mistakes
+from syncd.settings.notices import NoticeSettings, WebhookSettings
 from syncd.settings.retention import RetentionSettings
 
 PLACES = (Path("syncd.toml"), Path("/etc/syncd/syncd.toml"))
@@ -28,13 +32,16 @@ def is_name(name: str) -> bool:
 
 
 class StoreSettings(BaseModel):
-    """url: where the roster is kept. A relative SQLite path is taken from the configuration file's folder. password: of the PostgreSQL
-    user; it never stands in the url."""
+    """Where the roster is kept."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     url: str = "sqlite:///roster.db"
+    """Where the roster is kept: a SQLite file, whose path, when it is relative, is taken from the configuration file's folder; or a
+    PostgreSQL database (14 or newer), as in `"postgresql://syncd@localhost/roster"`."""
+
     password: Secret | None = None
+    """Of the PostgreSQL user. It never stands in the url."""
 
     @field_validator("url")
     @classmethod
@@ -45,24 +52,32 @@ class StoreSettings(BaseModel):
 
 
 class LogSettings(BaseModel):
-    """level: the least that is logged."""
+    """What is logged."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged."""
 
 
 class FileSettings(BaseModel):
-    """The whole file. timezone: of the cron schedules (an IANA name). workers: how many sources one process pulls at once."""
+    """The whole file."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     timezone: str = "UTC"
+    """Time zone of the cron schedules: an IANA name such as `"America/Chicago"`."""
+
     workers: int = Field(4, ge=1, le=64)
+    """How many sources one process pulls at once."""
+
     store: StoreSettings = Field(default_factory=StoreSettings)
     log: LogSettings = Field(default_factory=LogSettings)
     cluster: ClusterSettings = Field(default_factory=ClusterSettings)
+    console: ConsoleSettings = ConsoleSettings()
     retention: RetentionSettings = Field(default_factory=RetentionSettings)
+    notices: NoticeSettings = Field(default_factory=NoticeSettings)
+    webhooks: dict[str, WebhookSettings] = Field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("timezone")
@@ -76,7 +91,11 @@ class FileSettings(BaseModel):
 
 
 class Settings:
-    """A configuration that was read and found right."""
+    """A configuration that was read and found right, and completed with the sources that were set up in the console (`settings/kept.py`).
+
+    kept: which of `sources` those are; broken: {name: what is wrong} of those that had to be left out; version: of the store's sources as
+    they were read, 0 before that.
+    """
 
     def __init__(self, path: Path, file: FileSettings, found: dict[str, sources.Source]) -> None:
         self.path = path
@@ -84,24 +103,50 @@ class Settings:
         self.workers = file.workers
         self.log_level = file.log.level
         self.cluster = file.cluster
+        self.console = file.console.beside(path.parent)
         self.sources = found
+        self.kept: frozenset[str] = frozenset()
+        self.broken: Mapping[str, list[Mistake]] = {}
+        self.version = 0
+        self.webhooks = file.webhooks
         self._retention = file.retention
+        self._notices = file.notices
         self.store_url = signed_in(_beside(file.store.url, path), file.store.password)
+
+    def completed(self, kept: Mapping[str, sources.Source], broken: Mapping[str, list[Mistake]], version: int) -> "Settings":
+        """The same, with what the store has by now instead of what it had."""
+        made = copy(self)
+        made.sources = {name: source for name, source in self.sources.items() if name not in self.kept} | dict(kept)
+        made.kept, made.broken, made.version = frozenset(kept), dict(broken), version
+        return made
 
     def today(self) -> date:
         """The day in the configured time zone."""
         return datetime.now(ZoneInfo(self.timezone)).date()
 
     def retention(self, source: str) -> dict[str, int]:
-        """The days of `[retention]`, with the source's own before the file's; also for a source that is no longer configured."""
+        """The days of `[retention]`, with the source's own before the file's; also for a source that is no longer configured. Of one whose
+        own can not be read nothing is to go: it may be kept for longer."""
+        if source in self.broken:
+            return {}
         own = self.sources[source].common.retention.days if source in self.sources else {}
         return self._retention.days | own
 
+    def notices(self, source: str | None = None) -> NoticeSettings:
+        """`[notices]`, with a configured source's own before the file's."""
+        return self._notices if source is None else self._notices.but(self.sources[source].common.notices)
+
+    def problems(self, name: str) -> list[str]:
+        """Why a source had to be left out, as lines that name it; empty when it was not."""
+        return [mistake.at(f"source {name} (set up in the console)") for mistake in self.broken.get(name, [])]
+
     def source(self, name: str) -> sources.Source:
-        """Raises ConfigError when there is no such source."""
+        """Raises ConfigError when there is no such source, or it had to be left out."""
+        if name in self.broken:
+            raise ConfigError(*self.problems(name))
         if name not in self.sources:
             known = ", ".join(self.sources) or "none yet"
-            raise ConfigError(f"{self.path.name} has no source {name!r}; it has: {known}")
+            raise ConfigError(f"{self.path.name} has no source {name!r}, and none was set up in the console; there are: {known}")
         return self.sources[name]
 
 
@@ -130,9 +175,9 @@ def find_config(given: Path | None) -> Path:
 
 
 def load(path: Path, *, secrets: Collection[str] | None = None) -> Settings:
-    """Read and validate a configuration. secrets: the sources whose secrets have to be there (the store's always have to); None: all.
+    """Read and validate a configuration file. secrets: the sources whose secrets have to be there (the store's always have to); None: all.
 
-    Raises ConfigError with one line per mistake.
+    The sources that were set up in the console stand in the store: `kept.complete` adds them. Raises ConfigError with one line per mistake.
     """
     try:
         # Whoever can write it can lead our credentials to an address of their own.
@@ -148,8 +193,10 @@ def load(path: Path, *, secrets: Collection[str] | None = None) -> Settings:
     try:
         file = FileSettings.model_validate(table)
     except ValidationError as problem:
-        raise ConfigError(*_lines(str(path), "", problem)) from None
+        raise ConfigError(*(f"{path}: {mistake}" for mistake in mistakes(problem))) from None
     problems = _missing_secrets(f"{path}: [store]", file.store)
+    if secrets is None:
+        problems += _missing_secrets(f"{path}: [console]", file.console)
     if file.cluster.enabled and not file.store.url.startswith("postgresql"):
         problems.append(f"{path}: [cluster] enabled: several machines can share a PostgreSQL database only: name one as [store] url")
     found: dict[str, sources.Source] = {}
@@ -161,13 +208,24 @@ def load(path: Path, *, secrets: Collection[str] | None = None) -> Settings:
         try:
             found[name] = sources.parse(name, own)
         except ValidationError as problem:
-            problems += _lines(where, " ", problem)
+            problems += [mistake.at(where) for mistake in mistakes(problem)]
             continue
         except ConfigError as problem:
             problems.append(f"{where} connector: {problem}")
             continue
         if secrets is None or name in secrets:
             problems += _missing_secrets(where, found[name].own)
+        if secrets is None:
+            problems += _missing_secrets(f"{where} notices", found[name].common.notices)
+    if secrets is None:
+        problems += _missing_secrets(f"{path}: [notices]", file.notices)
+    for name, webhook in file.webhooks.items():
+        where = f"{path}: [webhooks.{name}]"
+        if not is_name(name):
+            problems.append(f"{where}: a webhook's name has small letters, digits, - and _ only (63 at most)")
+        problems += [f"{where} sources: there is no source {one}" for one in webhook.sources or () if one not in file.sources]
+        if secrets is None:
+            problems += _missing_secrets(where, webhook) or _unusable(where, webhook)
     if problems:
         raise ConfigError(*problems)
     return Settings(path, file, found)
@@ -177,12 +235,21 @@ def _missing_secrets(where: str, section: BaseModel) -> list[str]:
     problems = []
     for key in type(section).model_fields:
         value = getattr(section, key)
-        if isinstance(value, Secret):
+        for secret in value if isinstance(value, tuple) else (value,):
             try:
-                value.reveal()
+                if isinstance(secret, Secret):
+                    secret.reveal()
             except MissingSecret as problem:
                 problems.append(f"{where} {key}: {problem}")
     return problems
+
+
+def _unusable(where: str, webhook: WebhookSettings) -> list[str]:
+    try:
+        assert webhook.address and webhook.keys
+    except MissingSecret as problem:
+        return [f"{where}: {problem}"]
+    return []
 
 
 def _toml(message: str) -> str:
@@ -192,30 +259,3 @@ def _toml(message: str) -> str:
     if "twice" in message or "overwrite" in message or "Cannot declare" in message:
         return f"{at}: the same name stands twice; give each source and key a name of its own"
     return f"{at}: this is not TOML; look for a missing quote or bracket"
-
-
-_WORDS = {
-    "extra_forbidden": "is not a key that is known here",
-    "missing": "is missing",
-    "string_type": "must be text, in quotes",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "dict_type": "must be a table",
-    "model_type": "must be a table",
-    "tuple_type": "must be a list",
-    "list_type": "must be a list",
-}
-
-
-def _lines(where: str, gap: str, problem: ValidationError) -> list[str]:
-    lines = []
-    for error in problem.errors(include_input=False, include_url=False, include_context=True):
-        key = ".".join(str(part) for part in error["loc"])
-        words = _WORDS.get(error["type"])
-        if words is None:
-            words = error["msg"].removeprefix("Value error, ")
-            words = words.replace("Input should be", "must be")
-        lines.append(f"{where}{gap or ': '}{key}: {words}" if key else f"{where}: {words}")
-    return lines

@@ -59,10 +59,19 @@ class KindLimits(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     max_deactivations: Limited | None = None
+    """Of this kind."""
+
     max_deactivations_per_school: Limited | None = None
+    """Of this kind, of one school."""
+
     max_creations: Limited | None = None
+    """Of this kind."""
+
     max_updates: Limited | None = None
+    """Of this kind."""
+
     floor: Floor | None = None
+    """Of this kind, exactly as written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +93,36 @@ PER_LEAVER = 10
 
 
 class GuardSettings(BaseModel):
-    """How much may change, of the active records of a kind, within any 24 hours.
-
-    max_deactivations: 5% is far above a normal school day and far below a vanished school. max_deactivations_per_school: of users,
-    sections and enrollments of one school; a whole school never goes without a person. max_creations: of users and orgs; a changed id
-    scheme, or a wrong district, is all new. max_updates: a field that was renamed at the source changes everybody. floor: so many always
-    pass a percentage, so that a small school does not trip over one family (of enrollments ten times as many, of creations too).
-    when_held: `hold` applies what is safe and holds the rest, `hold-all` holds everything. confirm: how many missing records of a kind
-    are asked for by id before they count as gone. rekey: what to do when the same people appear under new ids.
-    """
+    """How much may change, of the active records of a kind, within any 24 hours."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     max_deactivations: Limited = Limit(percent=5)
+    """Of a kind: far above a normal school day, far below a vanished school."""
+
     max_deactivations_per_school: Limited = Limit(percent=25)
+    """Of the users, sections or enrollments of one school. (A whole school never goes without a person.)"""
+
     max_creations: Limited = Limit(percent=50)
+    """Of users and orgs: a wrong district, or new ids for everybody. The first sync is free; terms, courses, sections and enrollments
+    are, too, as each new year makes them anew."""
+
     max_updates: Limited = Limit(percent=75)
+    """Of a kind: a field that the source renamed changes everybody."""
+
     floor: Floor = 5
+    """So many always pass a percentage: a small school may lose one family. Ten times as many of enrollments, and of creations."""
+
     when_held: Literal["hold", "hold-all"] = "hold"
+    """`"hold"`: apply what is safe and hold the rest. `"hold-all"`: hold everything."""
+
     confirm: Annotated[int, Field(ge=0, le=10_000)] = 100
+    """How many records of a kind that are missing from the list are asked for by id before they count as gone. 0: none, for a source that
+    fails whenever it is asked for one record (else nobody would ever leave)."""
+
     rekey: Literal["hold", "apply"] = "hold"
+    """When the same people come under new ids: wait for a person, or apply it."""
+
     orgs: KindLimits = KindLimits()
     terms: KindLimits = KindLimits()
     courses: KindLimits = KindLimits()
@@ -144,7 +163,10 @@ class QuietSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, populate_by_name=True)
 
     first: Day = Field(alias="from")
+    """The first such day."""
+
     last: Day = Field(alias="to")
+    """The last such day."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

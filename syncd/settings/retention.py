@@ -8,18 +8,21 @@ Days = Annotated[int, Field(strict=True, ge=1, le=36_500)]
 
 
 class RetentionSettings(BaseModel):
-    """Days, of 24 hours; a key that is not set keeps its part for ever.
-
-    inactive_days: the personal data of records that have been inactive for so long. history_days: old and new values in the change log,
-    and holds that nobody answered. quarantine_days: the lists of what could not be used. log_days: the runs' log lines.
-    """
+    """Days, of 24 hours; a key that is not set keeps its part for ever."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     inactive_days: Days | None = None
+    """Personal data of users, enrollments and sections that have been inactive for so long."""
+
     history_days: Days | None = None
+    """Old and new values in the change log, without which a run can not be undone; holds that nobody answered."""
+
     quarantine_days: Days | None = None
+    """The lists of what could not be used."""
+
     log_days: Days | None = None
+    """The runs' log lines in the store."""
 
     @property
     def days(self) -> dict[str, int]:

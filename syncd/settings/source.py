@@ -2,14 +2,16 @@
 
 import hashlib
 import re
+from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from syncd import __version__
 from syncd.contract import discovery
-from syncd.contract.connector import Connector, ConnectorSettings, Context
-from syncd.settings.guard import GuardSettings, QuietSettings
+from syncd.contract.connector import ADVANCED, Connector, ConnectorSettings, Context
+from syncd.settings.guard import Day, GuardSettings, QuietSettings
+from syncd.settings.notices import SourceNoticeSettings
 from syncd.settings.retention import RetentionSettings
 from syncd.settings.schedule import Schedule
 
@@ -23,35 +25,53 @@ def _word(value: str) -> str:
 
 
 class SourceSettings(BaseModel):
-    """schedule: frequent pulls. full: the periodic full pull that proves the store equal to the source. enabled: whether the daemon
-    runs it; a manual sync works all the same. quiet: days on which nobody is deactivated without a person. retention: what differs from
-    `[retention]`. people: whose people these are, a word that the sources of one district share. Student numbers are unique within a
-    district only, so that people are linked between sources with the same word, and with none without one. (Not named `district`: Clever's
-    own settings have that, and it means an id.)"""
+    """`people` is not named `district`: Clever's own settings have that, and it means an id."""
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
-    connector: str
-    schedule: Schedule = Schedule("every 15 minutes")
-    full: Schedule | None = Schedule("0 2 * * *")
-    enabled: bool = True
-    guard: GuardSettings = GuardSettings()
-    quiet: QuietSettings | None = None
-    retention: RetentionSettings = RetentionSettings()
-    people: Annotated[str, AfterValidator(_word)] | None = None
+    connector: str = Field(description="`clever`, `oneroster`, or one that is installed beside them.")
+    schedule: Schedule = Field(
+        Schedule("every 15 minutes"),
+        title="Frequent pulls",
+        description='When to ask for what changed: "every 15 minutes", or a cron expression (minute hour day month weekday).',
+    )
+    full: Schedule | None = Field(
+        Schedule("0 2 * * *"),
+        title="Full pull",
+        description="When to pull everything, which proves the roster equal to the source. Every night at two by default.",
+    )
+    enabled: bool = Field(True, title="On", description="Whether syncd pulls it by itself. A sync by hand works all the same.")
+    guard: GuardSettings = Field(GuardSettings(), json_schema_extra=ADVANCED)
+    quiet: QuietSettings | None = Field(None, json_schema_extra=ADVANCED)
+    retention: RetentionSettings = Field(RetentionSettings(), json_schema_extra=ADVANCED)
+    notices: SourceNoticeSettings = Field(SourceNoticeSettings(), json_schema_extra=ADVANCED)
+    expires: Day | None = Field(
+        None,
+        title="Credentials end on",
+        description="The day on which the credentials end, as in 2027-06-30, where you know it: people are told in time.",
+        json_schema_extra=ADVANCED,
+    )
+    people: Annotated[str, AfterValidator(_word)] | None = Field(
+        None,
+        title="Whose people",
+        description="A word of your choice, the same for all sources of one district: their people are linked, and with nobody else. "
+        "Student numbers are unique within a district only.",
+    )
 
 
 COMMON = frozenset(SourceSettings.model_fields)
 
 
 class Source:
-    """A configured source: its name, the common settings, and its connector with the connector's own."""
+    """A configured source: its name, the common settings, and its connector with the connector's own. changed_at: when somebody last
+    changed it in the console; None for one of the file."""
 
     def __init__(self, name: str, common: SourceSettings, connector: type[Connector], own: ConnectorSettings) -> None:
         self.name = name
         self.common = common
         self.connector = connector
         self.own = own
+        self.changed_at: datetime | None = None
 
     @property
     def reader(self) -> str:
@@ -60,14 +80,22 @@ class Source:
         settings = hashlib.blake2b(repr(self.own).encode(), digest_size=16).hexdigest()
         return f"syncd {__version__}, {installed}, {settings}"
 
+    def rhythm(self, timezone: str) -> str:
+        """Its schedules and their time zone in one text: when that changes, its next times are worked out anew. (What somebody changed in
+        the console is pulled at once: they want to see whether it is right.)"""
+        full = self.common.full.text if self.common.full else "no full"
+        changed = f"; {self.changed_at.isoformat()}" if self.changed_at else ""
+        return f"{self.common.schedule.text}; {full}; {timezone}{changed}"
+
     def connect(self, context: Context) -> Connector:
         """A connector for one run."""
         return self.connector(self.own, context)
 
 
-def parse(name: str, table: dict[str, Any]) -> Source:
-    """A source out of its table. Raises pydantic's ValidationError, or ConfigError for a connector that is not installed."""
+def parse(name: str, table: dict[str, Any], context: dict[str, Any] | None = None) -> Source:
+    """A source out of its table. context: of the validation (`secret.NO_PLACES`). Raises pydantic's ValidationError, or ConfigError for a
+    connector that is not installed."""
     common = SourceSettings.model_validate({key: value for key, value in table.items() if key in COMMON})
     connector = discovery.find(common.connector)
-    own = connector.settings_model.model_validate({key: value for key, value in table.items() if key not in COMMON})
+    own = connector.settings_model.model_validate({key: value for key, value in table.items() if key not in COMMON}, context=context)
     return Source(name, common, connector, own)

@@ -29,10 +29,14 @@ class Store(ABC):
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A connection in a write transaction, committed at the end, rolled back on an exception."""
-        with self.told(), self.connect().execution_options(immediate=True) as connection, connection.begin():
-            yield connection
+    def write(self, *, patient: bool = True) -> Iterator[Connection]:
+        """A connection in a write transaction, committed at the end, rolled back on an exception. patient: wait for another who writes,
+        where only one can; else that raises StoreError."""
+        with self.told(), self.connect().execution_options(immediate=True) as connection:
+            if not patient:
+                self._hurry(connection)
+            with connection.begin():
+                yield connection
 
     def session(self) -> Connection:
         """A connection of one's own, for a run and its temporary tables. The caller closes it."""
@@ -57,6 +61,9 @@ class Store(ABC):
 
     def _reading(self) -> Connection:
         return self.connect()
+
+    def _hurry(self, connection: Connection) -> None:
+        """Let a connection wait for no other who writes."""
 
     def take_stock(self) -> None:
         """Let the database count what its tables hold, so that it finds good ways through them: after much has changed."""

@@ -86,6 +86,11 @@ def next_epoch(connection: Connection, source: str) -> int:
     return int(connection.execute(statement.returning(sources.c.epoch)).scalar_one())
 
 
+def wait_for_appliers(connection: Connection, source: str) -> None:
+    """Wait for the end of any transaction that applies to the source, in the caller's write transaction."""
+    connection.execute(select(sources.c.epoch).where(sources.c.name == source).with_for_update())
+
+
 def check_epoch(connection: Connection, source: str, epoch: int) -> None:
     """Refuse to go on when a later run of the source has started. Raises Superseded."""
     latest = connection.execute(select(sources.c.epoch).where(sources.c.name == source).with_for_update()).scalar_one()

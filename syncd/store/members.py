@@ -14,6 +14,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection, delete, func, insert, or_, select, text, update
 
 from syncd import __version__
+from syncd.store import lease
 from syncd.store.engine import Store
 from syncd.store.tables import members
 
@@ -72,6 +73,14 @@ _END_CONNECTIONS = """
 SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity
 WHERE application_name = :name AND datname = current_database() AND pid <> pg_backend_pid()
 """
+
+
+def serving(store: Store, silence: float | None) -> bool:
+    """Whether anybody looks for what is due and for what people ask for. silence: of `[cluster]`, seconds after which a member counts as
+    dead; None: a daemon serves the store alone, and has its lock as long as it lives."""
+    if silence is None:
+        return store.is_locked(lease.DAEMON)
+    return any(member.role == SERVE and member.seconds < silence for member in alive(store))
 
 
 def alive(store: Store) -> list[Member]:

@@ -5,10 +5,10 @@ from itertools import islice
 from shutil import copy2
 from typing import Any
 
-from sqlalchemy import Connection, Row, Table, func, insert, select, text, tuple_
+from sqlalchemy import Column, Connection, Row, Table, func, insert, select, tuple_
 
 from syncd.errors import AlreadyRunning, StoreError
-from syncd.store import lease
+from syncd.store import keyfile, lease
 from syncd.store.engine import Store
 from syncd.store.tables import metadata, sources
 
@@ -32,14 +32,20 @@ def move(old: Store, new: Store) -> dict[str, int]:
                 moved[table.name] = _copy(source, target, table)
                 _compare(source, target, table, moved[table.name], new.name)
             if target.dialect.name == "postgresql":
-                # The next run's number goes on from the last one's.
-                target.execute(
-                    text("SELECT setval(pg_get_serial_sequence('runs', 'id'), (SELECT coalesce(max(id), 0) + 1 FROM runs), false)")
-                )
+                # The next run's number goes on from the last one's, and so on.
+                for table in metadata.sorted_tables:
+                    if table.autoincrement_column is not None:
+                        _go_on(target, table.autoincrement_column)
     tombstones = old.beside.with_name(f"{old.beside.name}.purged")
     if tombstones.exists():
         copy2(tombstones, new.beside.with_name(f"{new.beside.name}.purged"))
+    keyfile.carry(old, new)
     return moved
+
+
+def _go_on(target: Connection, number: Column[int]) -> None:
+    following = select(func.coalesce(func.max(number), 0) + 1).scalar_subquery()
+    target.execute(select(func.setval(func.pg_get_serial_sequence(number.table.name, number.name), following, False)))
 
 
 def _refuse_while_a_run_goes_on(old: Store) -> None:

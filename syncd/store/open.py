@@ -1,5 +1,7 @@
 """Opening the store that the configuration names."""
 
+from pathlib import Path
+
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -9,6 +11,15 @@ from syncd.store.postgresql import open_database
 from syncd.store.sqlite import open_file
 
 HOW = "Write sqlite:///path/to/roster.db, or postgresql+psycopg://user@host/database"
+
+
+def is_there(url: str) -> bool:
+    """Whether a store is, without opening it. Of a database only opening it tells: it counts as there."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        return True
+    return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
 
 
 def open_store(url: str, *, create: bool = True) -> Store:

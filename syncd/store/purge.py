@@ -5,8 +5,6 @@ is held. When the source sends the record again it comes back as the same row, w
 transaction. The bytes are gone from the file once it has been rewritten (`Store.wipe`).
 """
 
-import os
-import pwd
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,10 +14,11 @@ from typing import Any
 import msgspec
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, delete, exists, func, literal, or_, select, update
 
+from syncd.account import Who
 from syncd.errors import AlreadyRunning, StoreError
 from syncd.report import State
 from syncd.roster.kinds import KINDS, PLURAL, fields
-from syncd.store import jsontext, lease, pages, tombstones
+from syncd.store import audit, jsontext, lease, orders, pages, sessions, tombstones
 from syncd.store.columns import UtcTime
 from syncd.store.engine import Store
 from syncd.store.tables import (
@@ -37,6 +36,7 @@ from syncd.store.tables import (
     user_parts,
     waiting,
 )
+from syncd.store.tables import orders as asked_for
 from syncd.store.upsert import insert
 
 # What of a kind tells of a person. Of a section the title alone: Clever's says whose it is ("Algebra 1 - Krabappel - 3"). Of an enrollment
@@ -70,7 +70,7 @@ class Purged:
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """One purge of the store. account: of the operating system. busy: sources of which a run was going on, so that nothing went.
+    """One purge of the store. account: who did it. busy: sources of which a run was going on, so that nothing went.
     wiped: whether the file was rewritten without what went; None when there was no need."""
 
     at: datetime
@@ -79,14 +79,6 @@ class Proof:
     sources: list[Purged]
     busy: list[str]
     wiped: bool | None
-
-
-def account() -> str:
-    """Who does this: the operating system's account."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
 
 
 def in_step(store: Store, at: datetime) -> bool:
@@ -102,30 +94,33 @@ def no_policy(_source: str) -> dict[str, int]:
     return {}
 
 
-def purge(store: Store, policy_of: Callable[[str], Mapping[str, int]], at: datetime, *, account: str, dry_run: bool = False) -> Proof:
+def purge(store: Store, policy_of: Callable[[str], Mapping[str, int]], at: datetime, *, by: Who, dry_run: bool = False) -> Proof:
     """Purge each source of the store by its policy ({`inactive_days`: 365, …}; what is not named stays), and again whoever was purged
     before and is back, inactive, out of an older backup.
 
-    policy_of: gives a source's. at: now. A dry run does the same and takes it back. Raises StoreError.
+    policy_of: gives a source's. at: now. A dry run does the same and takes it back. Sessions that are over go, too. Raises StoreError.
     """
     with store.read() as connection:
         names = connection.execute(select(sources.c.name).order_by(sources.c.name)).scalars().all()
     found, busy = [], []
     for source in names:
         policy = policy_of(source)
-        seen = _source(store, source, policy, at, account, dry_run=True)
+        seen = _source(store, source, policy, at, by, dry_run=True)
         if seen.anything and not dry_run:
             try:
-                seen = _source(store, source, policy, at, account)
+                seen = _source(store, source, policy, at, by)
             except AlreadyRunning:
                 busy.append(source)
                 continue
         if seen.anything:
             found.append(seen)
-    return Proof(at, account, dry_run, found, busy, None if dry_run else _wipe(store, at))
+    if not dry_run:
+        with store.write() as connection:
+            sessions.sweep(connection, at)
+    return Proof(at, by.name, dry_run, found, busy, None if dry_run else _wipe(store, at))
 
 
-def forget(store: Store, source: str, user_id: str, at: datetime, *, account: str, force: bool = False, dry_run: bool = False) -> Proof:
+def forget(store: Store, source: str, user_id: str, at: datetime, *, by: Who, force: bool = False, dry_run: bool = False) -> Proof:
     """Purge one user now, with all enrollments. force: also one who is active.
 
     Raises StoreError when there is no such user or it is active, and AlreadyRunning.
@@ -140,8 +135,8 @@ def forget(store: Store, source: str, user_id: str, at: datetime, *, account: st
             f"{source}: user {user_id} is active: the source still sends this person, and the next full pull would bring everything back.",
             advice="Have them taken out of the source first; or use --force.",
         )
-    gone = _source(store, source, {}, at, account, asked=user_id, dry_run=dry_run)
-    return Proof(at, account, dry_run, [gone], [], None if dry_run else _wipe(store, at))
+    gone = _source(store, source, {}, at, by, asked=user_id, dry_run=dry_run)
+    return Proof(at, by.name, dry_run, [gone], [], None if dry_run else _wipe(store, at))
 
 
 def _wipe(store: Store, at: datetime) -> bool | None:
@@ -162,7 +157,7 @@ def _source(
     source: str,
     policy: Mapping[str, int],
     at: datetime,
-    account: str,
+    by: Who,
     *,
     asked: str | None = None,
     dry_run: bool = False,
@@ -177,10 +172,12 @@ def _source(
         lease.next_epoch(connection, source)
         stones = tombstones.read(store, create=True)
         counts = _Purge(connection, source, policy, at).all(asked, stones)
+        orders.drop_previews(connection, source)
         if asked:
             pages.forget(connection, source)
-        row = {"source": source, "at": at, "account": account, "policy": None if asked else dict(policy), "counts": counts}
+        row = {"source": source, "at": at, "account": by.name, "policy": None if asked else dict(policy), "counts": counts}
         connection.execute(purges.insert(), row)
+        audit.note(connection, by, "db forget" if asked else "db purge", source=source, subject=asked)
         # Before the commit: a tombstone of somebody who is still there is made true by the next purge; the other way round nobody would
         # know.
         stones.add(_marks(connection, stones, source, "user", at), at)
@@ -247,6 +244,7 @@ class _Purge:
         counts["held"] = sum(self._held(kind) for kind in PERSONAL) + self._held_long()
         counts["quarantine"] = self._quarantine()
         counts["log"] = self._log()
+        counts["orders"] = self._orders()
         return counts
 
     def _count(self) -> None:
@@ -411,3 +409,9 @@ class _Purge:
         if "log_days" not in self._before:
             return 0
         return self._run(delete(run_log).where(run_log.c.source == self._source, run_log.c.at <= self._before["log_days"]))
+
+    def _orders(self) -> int:
+        if "log_days" not in self._before:
+            return 0
+        ended = asked_for.c.ended_at <= self._before["log_days"]
+        return self._run(delete(asked_for).where(asked_for.c.source == self._source, ended))

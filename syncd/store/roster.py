@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select, tuple_
 
 from syncd.roster.kinds import PLURAL, fields
 from syncd.store import jsontext
@@ -31,12 +31,19 @@ def _held(kind: str) -> Select[Any]:
 
 
 def records(
-    store: Store, kind: str, source: str | None = None, status: str = "active", search: str | None = None
+    store: Store,
+    kind: str,
+    source: str | None = None,
+    status: str = "active",
+    search: str | None = None,
+    after: tuple[str, str] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The records of a kind by source and id. status: `active`, `inactive` or `all`. search: part of an id, a number, an email or a name
-    (given and family together, too), any case."""
+    (given and family together, too), any case. after: (source, id), to begin behind that one."""
     table = ROSTER[kind]
     query = _held(kind).order_by(table.c.source, table.c.id)
+    if after:
+        query = query.where(tuple_(table.c.source, table.c.id) > tuple_(*map(literal, after)))
     if source:
         query = query.where(table.c.source == source)
     if status != "all":

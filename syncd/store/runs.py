@@ -1,19 +1,21 @@
 """Runs: their rows, reports, log lines and changes, as they are kept and as they are read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Text, func, insert, or_, select, type_coerce, update
+from sqlalchemy import Connection, Row, Select, Text, and_, func, insert, not_, or_, select, type_coerce, update
 
-from syncd.errors import StoreError
+from syncd.errors import Unknown
 from syncd.report import Mode, RunReport, State, Trigger
-from syncd.store import lease, migrations
+from syncd.roster.scope import Scope
+from syncd.store import lease, migrations, tallies
 from syncd.store.columns import canonical
 from syncd.store.engine import Store
-from syncd.store.tables import changes, held_changes, quarantine, run_log, runs, sources
+from syncd.store.tables import HELD, UNREPORTED, changes, held_changes, quarantine, run_log, runs, sources
 
 # States of runs that applied what they could: of one that held a part, or whose hold a person answered, the rest stands.
 DONE = (State.APPLIED, State.HELD, State.REJECTED)
@@ -22,8 +24,13 @@ FIRST = {kind: place for place, kind in enumerate(("user", "section", "org", "co
 INTERRUPTED = "the run was interrupted before it could apply anything"
 # In the error of each run that a person or the service manager ended: that says nothing about its source.
 STOPPED = "the run was asked to stop"
+# When a run's report stands: a little after its end, and at the latest when its links would have been found, were it still at that.
+SETTLED, LINKED = timedelta(seconds=2), timedelta(minutes=2)
 # What asks the source; the others settle what an earlier run brought.
 PULLS = (Trigger.SCHEDULE, Trigger.MANUAL)
+# In SQL: a run has come to its end. One that was interrupted, stopped or overtaken has not: what it was for is still to be done.
+_BROKE_OFF = or_(runs.c.error == INTERRUPTED, runs.c.error.contains(STOPPED), runs.c.error.contains(lease.OVERTAKEN))
+ENDED = and_(runs.c.state != State.RUNNING, not_(and_(runs.c.state == State.FAILED, func.coalesce(_BROKE_OFF, False))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +59,35 @@ class Change:
     purged_at: datetime | None = None
 
 
-def start(connection: Connection, source: str, *, mode: str, trigger: str, at: datetime) -> tuple[int, int]:
-    """Write a new run's row: (run, epoch). The caller holds the source; runs left `running` are therefore dead.
+def start(
+    connection: Connection,
+    source: str,
+    *,
+    mode: str,
+    trigger: str,
+    at: datetime,
+    scope: Scope | None = None,
+    account: str | None = None,
+    asked: int | None = None,
+) -> tuple[int, int]:
+    """Write a new run's row: (run, epoch). The caller holds the source; runs left `running` are therefore dead. account: who asked for it;
+    asked: by which order.
 
     Raises Outdated when a newer syncd has upgraded the store: looked for behind the epoch, whose row an upgrade takes as well, so that
     either this sees the upgrade or the upgrade ends the epoch.
     """
     # The epoch first, as whoever applies: one that lost its lock on the way could be at that, and each would wait for the other.
     epoch = lease.next_epoch(connection, source)
-    connection.execute(
+    dead = connection.execute(
         update(runs)
         .where(runs.c.source == source, runs.c.state == State.RUNNING)
         .values(state=State.FAILED, finished_at=at, error=INTERRUPTED, progress=None)
-    )
+        .returning(runs.c.mode, runs.c.trigger)
+    ).all()
+    tallies.add_interrupted(connection, source, [(row.mode, row.trigger) for row in dead])
     migrations.refuse_newer(connection)
-    row = {"source": source, "epoch": epoch, "mode": mode, "trigger": trigger, "state": State.RUNNING, "started_at": at}
+    row = {"source": source, "epoch": epoch, "mode": mode, "scope": scope, "trigger": trigger, "state": State.RUNNING, "started_at": at}
+    row |= {"account": account, "asked": asked, "reported": False}
     nothing: dict[str, Any] = {"counts": {}, "requests": 0, "bytes": 0, "held": [], "doubts": []}
     inserted = connection.execute(insert(runs).values(**row, **nothing))
     assert inserted.inserted_primary_key is not None
@@ -76,9 +97,13 @@ def start(connection: Connection, source: str, *, mode: str, trigger: str, at: d
 def finish(connection: Connection, report: RunReport) -> bool:
     """Write how a run ended; for an applied one, in the transaction that applies it. False, and nothing is written, when the run is known
     to have ended well: the answer to its commit was lost, and not the commit."""
-    values = report.model_dump(exclude={"run", "source", "trigger", "started_at", "settled_by"})
-    open_still = runs.c.state.in_((State.RUNNING, State.FAILED))
-    return connection.execute(update(runs).where(runs.c.id == report.run, open_still).values(**values, progress=None)).rowcount == 1
+    values = report.model_dump(exclude={"run", "source", "trigger", "started_at", "account", "settled_by"})
+    ended = update(runs).where(runs.c.id == report.run).values(**values, progress=None)
+    if connection.execute(ended.where(runs.c.state == State.RUNNING)).rowcount == 1:
+        tallies.add(connection, report)
+        return True
+    # One that its successor took for dead, and counted, has more to say of how it ended.
+    return connection.execute(ended.where(runs.c.state == State.FAILED)).rowcount == 1
 
 
 def cursor(connection: Connection, source: str) -> Any:
@@ -90,7 +115,9 @@ def set_progress(connection: Connection, run: int, progress: dict[str, Any]) -> 
     connection.execute(update(runs).where(runs.c.id == run, runs.c.state == State.RUNNING).values(progress=progress))
 
 
-def _report(row: Row[Any], held: dict[str, bool], store: Store) -> RunReport:
+def report_of(row: Row[Any], held: dict[str, bool], store: Store) -> RunReport:
+    """A row as its report. A run whose process died is told as failed, although nobody could write that down. held: which sources' locks
+    were looked at already."""
     state, error = row.state, row.error
     if state == State.RUNNING and not held.setdefault(row.source, lease.is_held(store, row.source)):
         state, error = State.FAILED, INTERRUPTED
@@ -98,13 +125,17 @@ def _report(row: Row[Any], held: dict[str, bool], store: Store) -> RunReport:
         run=row.id,
         source=row.source,
         mode=row.mode,
+        scope=row.scope,
         trigger=row.trigger,
         state=state,
         started_at=row.started_at,
+        account=row.account,
         finished_at=row.finished_at,
         counts=row.counts,
         requests=row.requests,
         bytes=row.bytes,
+        retries=row.retries,
+        answers=row.answers,
         held=row.held,
         doubts=row.doubts,
         quality=row.quality,
@@ -122,33 +153,47 @@ def recent(store: Store, source: str | None = None, limit: int = 20) -> list[Run
     query = select(runs).order_by(runs.c.id.desc()).limit(limit)
     if source:
         query = query.where(runs.c.source == source)
+    return reports(store, query)
+
+
+def reports(store: Store, query: Select[Any]) -> list[RunReport]:
+    """The reports of the rows that a query finds in `runs`."""
     with store.read() as connection:
         rows = connection.execute(query).all()
     held: dict[str, bool] = {}
-    return [_report(row, held, store) for row in rows]
+    return [report_of(row, held, store) for row in rows]
 
 
 def get(store: Store, run: int) -> RunReport:
-    """One run's report. Raises StoreError when there is no such run."""
+    """One run's report. Raises Unknown when there is no such run."""
     with store.read() as connection:
         row = connection.execute(select(runs).where(runs.c.id == run)).one_or_none()
     if row is None:
-        raise StoreError(f"there is no run {run}.", advice="`syncd runs` lists them.")
-    return _report(row, {}, store)
+        raise Unknown(f"there is no run {run}.", advice="`syncd runs` lists them.")
+    return report_of(row, {}, store)
 
 
 def latest_pulls(store: Store, source: str, connection: Connection | None = None, limit: int = 20) -> list[RunReport]:
-    """The source's latest pulls, newest first, however they ended. connection: to read with, where the caller has one."""
-    query = select(runs).where(runs.c.source == source, runs.c.trigger.in_(PULLS)).order_by(runs.c.id.desc()).limit(limit)
+    """The source's latest pulls, newest first, however they ended; those of one school or user say nothing of the source. connection: to
+    read with, where the caller has one."""
+    mine = (runs.c.source == source, runs.c.trigger.in_(PULLS), runs.c.scope.is_(None))
+    query = select(runs).where(*mine).order_by(runs.c.id.desc()).limit(limit)
     with nullcontext(connection) if connection is not None else store.read() as reading:
         rows = reading.execute(query).all()
     held: dict[str, bool] = {}
-    return [_report(row, held, store) for row in rows]
+    return [report_of(row, held, store) for row in rows]
+
+
+def failed_in_a_row(pulls: Iterable[RunReport]) -> list[RunReport]:
+    """Of a source's pulls, newest first: the latest that failed one after the other. One that goes on, or that a person or the service
+    manager stopped, says nothing."""
+    told = (pull for pull in pulls if pull.state != State.RUNNING and STOPPED not in (pull.error or ""))
+    return list(takewhile(lambda pull: pull.state == State.FAILED, told))
 
 
 def last_good(store: Store, source: str) -> RunReport | None:
-    """The source's latest run that applied something, or None."""
-    return _one(store, select(runs).where(runs.c.source == source, runs.c.state.in_(DONE)))
+    """The source's latest run that applied something, or None; one of a single school or user is no sync of the source."""
+    return _one(store, select(runs).where(runs.c.source == source, runs.c.state.in_(DONE), runs.c.scope.is_(None)))
 
 
 def latest(store: Store, source: str) -> RunReport | None:
@@ -166,13 +211,49 @@ def waiting_for_a_person(store: Store, source: str) -> list[RunReport]:
     """The source's runs that hold something, oldest first."""
     query = select(runs).where(runs.c.source == source, runs.c.state == State.HELD).order_by(runs.c.id)
     with store.read() as connection:
-        return [_report(row, {}, store) for row in connection.execute(query).all()]
+        return [report_of(row, {}, store) for row in connection.execute(query).all()]
+
+
+def held_now(store: Store) -> list[RunReport]:
+    """All runs that hold something, by source, oldest first."""
+    with store.read() as connection:
+        return [report_of(row, {}, store) for row in connection.execute(select(runs).where(HELD).order_by(runs.c.source, runs.c.id)).all()]
+
+
+def unreported(connection: Connection, at: datetime, limit: int) -> list[RunReport]:
+    """Runs that have come to their end, oldest first, and of which nobody has yet seen to it that they are told; with all that stands in
+    their reports: links are looked for after a run has applied, and what was not looked for within LINKED is left to the next run."""
+    linked = or_(sources.c.people.is_(None), sources.c.linked_run >= runs.c.id, runs.c.state == State.FAILED)
+    ended = or_(and_(linked, runs.c.finished_at <= at - SETTLED), runs.c.finished_at <= at - LINKED, runs.c.finished_at > at + LINKED)
+    query = select(runs).join(sources, sources.c.name == runs.c.source).where(UNREPORTED, runs.c.state != State.RUNNING, ended)
+    return [RunReport.model_validate(dict(row._mapping, run=row.id)) for row in connection.execute(query.order_by(runs.c.id).limit(limit))]
+
+
+def set_reported(connection: Connection, numbers: Sequence[int]) -> None:
+    connection.execute(update(runs).where(runs.c.id.in_(numbers)).values(reported=True))
 
 
 def _one(store: Store, query: Select[Any]) -> RunReport | None:
     with store.read() as connection:
         row = connection.execute(query.order_by(runs.c.id.desc()).limit(1)).one_or_none()
-    return None if row is None else _report(row, {}, store)
+    return None if row is None else report_of(row, {}, store)
+
+
+def came_to_its_end(report: RunReport) -> bool:
+    """Whether a run has come to its end (`ENDED`), by its report."""
+    error = report.error or ""
+    broke_off = error == INTERRUPTED or STOPPED in error or lease.OVERTAKEN in error
+    return report.state != State.RUNNING and not (report.state == State.FAILED and broke_off)
+
+
+def done_for(store: Store, source: str, asked: int) -> RunReport | None:
+    """The run that has carried out an order already. The caller holds the source."""
+    with store.write() as connection:
+        # The database may still be committing what a process asked for that has died since: that has the source's row, and is waited for.
+        lease.wait_for_appliers(connection, source)
+        mine = (runs.c.source == source, runs.c.asked == asked)
+        done = connection.execute(select(func.max(runs.c.id)).where(*mine, ENDED)).scalar()
+    return None if done is None else get(store, done)
 
 
 def progress(store: Store, run: int) -> dict[str, Any] | None:

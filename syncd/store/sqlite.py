@@ -20,6 +20,7 @@ from syncd.errors import ConfigError, StoreError, SyncdError
 from syncd.store import damage, migrations
 from syncd.store.columns import folded
 from syncd.store.engine import Store
+from syncd.store.private import open_private
 from syncd.store.tables import sources
 
 # Seconds to wait for another process's write. Longer than the apply of a large district.
@@ -53,6 +54,10 @@ class SqliteStore(Store):
             stat = " ".join([rows, *[str(max(int(rows) // held, 1))] * alike, *each[alike:]])
             connection.exec_driver_sql("UPDATE sqlite_stat1 SET stat = ? WHERE tbl = ? AND idx = ?", (stat, table, index))
 
+    def _hurry(self, connection: Connection) -> None:
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA busy_timeout = 0")
+
     def explain(self, problem: DatabaseError) -> tuple[str, str]:
         code = getattr(problem.orig, "sqlite_errorname", None) or type(problem.orig).__name__
         # SQLITE_READONLY_DIRECTORY is a SQLITE_READONLY: what follows says where in SQLite it came up.
@@ -72,7 +77,7 @@ class SqliteStore(Store):
 
     @contextmanager
     def locked(self, what: str, busy: Callable[[str], SyncdError]) -> Iterator[None]:
-        handle = os.open(self._lock_file(what), os.O_CREAT | os.O_RDWR, 0o600)
+        handle = open_private(self._lock_file(what), os.O_RDWR | os.O_NOFOLLOW)
         try:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -145,7 +150,7 @@ def _create_private(path: Path) -> None:
     try:
         for folder in reversed(path.parents):
             folder.mkdir(mode=0o700, exist_ok=True)
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+        os.close(open_private(path, os.O_RDWR))
     except OSError as problem:
         raise StoreError(
             f"the store {path.name} can not be created ({problem.strerror}).",

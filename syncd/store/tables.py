@@ -1,5 +1,6 @@
 """Every table. `source` stands first in each key and index, and no key crosses a source: a store can be split by source. (What is about
-the machines that share a store, `members` and `hosts`, is of that store and stays with it.)
+the machines that share a store, `members` and `hosts`, what is told from there, `looks`, `targets` and `deliveries`, and about who works
+with it, from `accounts` on, is of that store and stays with it.)
 
 The roster's columns are the fields of the kinds (`syncd.roster`), typed by their annotations, plus what the store keeps about each
 record: status, when it was deactivated, which run created it and which changed it last.
@@ -8,7 +9,21 @@ record: status, when it was deactivated, which run created it and which changed 
 import typing
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Index, Integer, LargeBinary, MetaData, Table, Text, and_
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    and_,
+    literal_column,
+    true,
+)
 from sqlalchemy.types import TypeEngine
 
 from syncd.roster.kinds import KINDS, PLURAL, fields
@@ -74,7 +89,7 @@ user_parts = Table(
 
 # epoch: taken by each run when it starts, checked when it applies; a run that was overtaken can not apply. people: whose people they are,
 # as configured when links were last looked for. linked_run: links are found of all that runs up to this one changed. known: what the pages
-# below are worth (`pages.Worth`); None when there are none.
+# below are worth (`pages.Worth`); None when there are none. paused_at, paused_by: since when its schedule rests, and by whose word.
 sources = Table(
     "sources",
     metadata,
@@ -84,7 +99,10 @@ sources = Table(
     Column("people", Text),
     Column("linked_run", Integer, nullable=False, server_default="0"),
     Column("known", JsonText),
+    Column("paused_at", UtcTime),
+    Column("paused_by", Text),
 )
+PAUSED = sources.c.paused_at.is_not(None)
 
 # What came in the last full pull that was applied, page by page. digest: the fingerprint of the answer. fingerprints: 16 bytes a document;
 # ids: theirs, as a MessagePack list. first, last: the outer ids where all stand in rising order.
@@ -114,6 +132,12 @@ unsettled = Table(
     Column("document_id", Text, primary_key=True),
 )
 
+# SQLite's integers have room for what PostgreSQL's plain ones have not: a pull of a million users has five thousand million bytes.
+_LARGE = BigInteger().with_variant(Integer, "sqlite")
+
+# scope: the one school or user that a run was about (`roster.scope.Scope`); NULL: the whole source. answers: {status: how many requests got
+# it}. account: who asked for it; None: nobody, it was time. asked: the order that it carries out. reported: whether it was seen to that
+# those are told who want each run's report.
 runs = Table(
     "runs",
     metadata,
@@ -121,14 +145,16 @@ runs = Table(
     Column("source", Text, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("mode", Text, nullable=False),
+    Column("scope", JsonText),
     Column("trigger", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("started_at", UtcTime, nullable=False),
     Column("finished_at", UtcTime),
     Column("counts", JsonText, nullable=False),
     Column("requests", Integer, nullable=False),
-    # A pull of a million users has five thousand million. (SQLite's integers have room for that.)
-    Column("bytes", BigInteger().with_variant(Integer, "sqlite"), nullable=False),
+    Column("bytes", _LARGE, nullable=False),
+    Column("retries", Integer, nullable=False, server_default="0"),
+    Column("answers", JsonText, nullable=False, server_default="{}"),
     Column("held", JsonText, nullable=False),
     Column("doubts", JsonText, nullable=False),
     Column("quality", JsonText, nullable=False, server_default="{}"),
@@ -139,9 +165,20 @@ runs = Table(
     Column("proposed", Integer, nullable=False, server_default="0"),
     Column("error", Text),
     Column("progress", JsonText),
+    Column("account", Text),
+    Column("asked", Integer),
+    Column("reported", Boolean, nullable=False, server_default=true()),
     Index(None, "source", "id"),
     sqlite_autoincrement=True,
 )
+# Of all runs only those that somebody asked for in the console.
+_ASKED = runs.c.asked.is_not(None)
+Index("ix_runs_asked", runs.c.source, runs.c.asked, sqlite_where=_ASKED, postgresql_where=_ASKED)
+# The few that somebody looks for again and again, among all that ever were.
+HELD = runs.c.state == literal_column("'held'")
+UNREPORTED = runs.c.reported.is_(False)
+for _name, _which in (("held", HELD), ("unreported", UNREPORTED)):
+    Index(f"ix_runs_{_name}", runs.c.source, runs.c.id, sqlite_where=_which, postgresql_where=_which)
 
 run_log = Table(
     "run_log",
@@ -268,9 +305,23 @@ links = Table(
     sqlite_with_rowid=False,
 )
 
-# Where several machines share the store: when a source is to be pulled next, by the database's clock. schedule: as configured when the
-# times were worked out. wanted: the mode of a pull that fell due at wanted_at and has not come to its end. member, job: who is at it, for
-# which job of the queue; after_run: the latest run when that one took it, so that the runs themselves tell whether it is done.
+# The sources that were set up in the console (`configured.py`). settings: as in the file's table, without secrets; null when it was
+# removed. sealed: {key: secret}, under a key that is not in the database. version: of the change, counted over all of them.
+configured = Table(
+    "configured",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("settings", JsonText),
+    Column("sealed", JsonText, nullable=False),
+    Column("changed_at", UtcTime, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+)
+
+# When a source is to be pulled next. schedule: as configured when the times were worked out. A daemon alone only tells it here; several
+# machines that share the store go by it, by the database's clock, and by what follows. wanted: the mode of a pull that fell due at
+# wanted_at and has not come to its end. member, job: who is at it, for which job of the queue; after_run: the latest run when that one took
+# it, so that the runs themselves tell whether it is done.
 due = Table(
     "due",
     metadata,
@@ -283,6 +334,46 @@ due = Table(
     Column("member", Text),
     Column("job", BigInteger),
     Column("after_run", Integer),
+)
+
+# What a person asked for in the console, for the daemon to do. options: `syncd.order.Options`. taken_by: the process that does it, under a
+# name that no other has; job: for which job of the queue. run: the run that did it. error: why nothing was done. ended_at: None while it is
+# open.
+orders = Table(
+    "orders",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("options", JsonText, nullable=False),
+    Column("asked_at", UtcTime, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("taken_by", Text),
+    Column("job", BigInteger),
+    Column("run", Integer),
+    Column("error", Text),
+    Column("ended_at", UtcTime),
+    Index(None, "source", "id"),
+    sqlite_autoincrement=True,
+)
+# The few that are open are looked for each second.
+OPEN = orders.c.ended_at.is_(None)
+Index("ix_orders_open", orders.c.source, orders.c.id, sqlite_where=OPEN, postgresql_where=OPEN)
+
+# Some of what an ordered dry run would have changed, with values: personal data, which goes after a day, or when the source is synced.
+# held: the rule by which it would wait for a person.
+previews = Table(
+    "previews",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("order", Integer, primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("fields", JsonText, nullable=False),
+    Column("held", Text),
 )
 
 # The processes that share the store. role: serve or worker. places: how many sources it pulls at once. queue: the schema of the queue that
@@ -307,4 +398,145 @@ hosts = Table(
     metadata,
     Column("host", Text, primary_key=True),
     Column("not_before", UtcTime, nullable=False),
+)
+
+# Who signs in to the console. password_hash: Argon2id's, with its parameters; None: by single sign-on only. signed_in_at: the last time.
+# addresses: where from they signed in lately, as `tries` names it, newest first: [[key, time], …].
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("role", Text, nullable=False),
+    Column("password_hash", Text),
+    Column("disabled_at", UtcTime),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("signed_in_at", UtcTime),
+    Column("addresses", JsonText),
+)
+
+# digest: SHA-256 of what the browser's cookie says, which itself is kept nowhere. seen_at: the last time that somebody came with it, to the
+# minute.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("account", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("seen_at", UtcTime, nullable=False),
+    Index(None, "account"),
+)
+
+# What programs sign in with. digest: SHA-256 of the token. only_source: the one source that it is for; None: all. used_at: to the minute.
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("only_source", Text),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("revoked_at", UtcTime),
+    Column("used_at", UtcTime),
+    Index("ix_tokens_digest", "digest", unique=True),
+)
+
+# Who did what. via: console, api, cli, oidc or daemon. subject: the number of a run, the id of a record or token, the name of an account.
+# details: counts, ids and switches (`audit.DETAILS`). Rows come and stay: the database refuses to change or delete one.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("via", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("source", Text),
+    Column("subject", Text),
+    Column("details", JsonText),
+    Index(None, "account", "id"),
+    Index(None, "source", "id"),
+    sqlite_autoincrement=True,
+)
+
+# Sign-ins that failed, or are being decided, of the last day. key: of a name, an address, or both; a few digits of a digest, which tell
+# nobody what was typed (a password in the wrong field, perhaps). try: one sign-in, which may count under several keys.
+tries = Table(
+    "tries",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("try", Text, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+)
+
+# Running totals over all runs that ended, added to in the transaction that ends each: they go on when old runs are gone, and nobody has to
+# read those to tell them (syncd/store/tallies.py has the names and labels).
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("label", Text, primary_key=True),
+    Column("value", _LARGE, nullable=False),
+)
+
+# What people are to know of a source, while it is so: since when, and when they were told. rule: which of those in syncd/notices/rules.py;
+# about: what of it, where a source can have several. amount: how much it was when it was told. over_at: when it ended, until that is told.
+notices = Table(
+    "notices",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("about", Text, primary_key=True),
+    Column("since", UtcTime, nullable=False),
+    Column("amount", Integer, nullable=False),
+    Column("told_at", UtcTime),
+    Column("reminded_at", UtcTime),
+    Column("over_at", UtcTime),
+)
+
+# Whom something is sent to: webhooks by their names, people by the places of their addresses. since: when it was first known. failures: how
+# many times in a row it did not take what was sent. next_at: nothing is sent to it before, since it failed often or asked for time.
+targets = Table(
+    "targets",
+    metadata,
+    Column("channel", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("since", UtcTime, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("next_at", UtcTime),
+)
+
+# What is to be sent, and what was. source: what it is about; of one source nothing overtakes what is older. ("" where it is about several.)
+# message: what the receiver knows it by, however often it comes. body: as it is sent; kept until it has arrived. since: from when on it was
+# tried; state: waiting, sent or dead. status: of the last answer, if there was one.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("about", Text, nullable=False),
+    Column("body", Text),
+    Column("since", UtcTime, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("next_at", UtcTime, nullable=False),
+    Column("status", Integer),
+    sqlite_autoincrement=True,
+)
+WAITING = deliveries.c.state == literal_column("'waiting'")
+Index("ix_deliveries_waiting", deliveries.c.source, deliveries.c.id, sqlite_where=WAITING, postgresql_where=WAITING)
+
+# When a daemon last looked after something, by what it is.
+looks = Table(
+    "looks",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("at", UtcTime, nullable=False),
 )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from syncd.errors import StoreError
 from syncd.store.engine import Store
+from syncd.store.private import open_private
 
 _HEAD = "syncd-purged-1 "
 KEY_BYTES = 32
@@ -69,7 +70,7 @@ def read(store: Store, *, create: bool = False) -> Tombstones:
     if not create and not path.exists():
         return Tombstones(path, b"")
     try:
-        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        handle = open_private(path, os.O_RDWR | os.O_APPEND)
         try:
             # Two purges that begin the file at once must not give it two keys.
             fcntl.flock(handle, fcntl.LOCK_EX)

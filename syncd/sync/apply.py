@@ -6,7 +6,7 @@ from sqlalchemy import Connection, and_, exists, func, insert, literal, or_, sel
 
 from syncd.report import RunReport
 from syncd.roster.kinds import KINDS, PLURAL
-from syncd.store import bulk, jsontext, lease, pages, runs
+from syncd.store import bulk, jsontext, lease, orders, pages, runs
 from syncd.store.tables import ROSTER, changes, quarantine, sources, user_parts, waiting
 from syncd.sync import compare, hold, link
 from syncd.sync.assemble import of_all
@@ -49,6 +49,7 @@ def apply(connection: Connection, report: RunReport, epoch: int, at: datetime, p
         remember(connection, report, pulled, reader)
     else:
         pages.forget(connection, report.source)
+    orders.drop_previews(connection, report.source)
     runs.finish(connection, report)
 
 

@@ -42,7 +42,7 @@ def keep_earlier_parts(connection: Connection, source: str, staged: Staged) -> N
     """Add to the staged parts of those who are put together the parts of earlier runs that still count."""
     earlier, user = user_parts.c, STAGED["user"]
     known = staged.known.resources if staged.known is not None else {}
-    complete = [name for name, doubt in staged.doubts.items() if doubt is None]
+    complete = [name for name, doubt in staged.doubts.items() if doubt is None and not staged.incremental]
     unreadable = exists().where(staged_unreadable.c.resource == earlier.resource, staged_unreadable.c.document_id == earlier.document_id)
     stated = exists().where(staged_parts.c.resource == earlier.resource, staged_parts.c.document_id == earlier.document_id)
     came = exists().where(user.c.resource == earlier.resource, user.c.id == earlier.document_id)

@@ -15,9 +15,10 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, delete, exists, insert, literal, null, or_, select, update
 
+from syncd.account import Who
 from syncd.errors import StoreError, SyncdError
 from syncd.report import RunReport
-from syncd.store import lease
+from syncd.store import audit, lease
 from syncd.store.engine import Store
 from syncd.store.tables import ROSTER, links, runs, sources
 from syncd.sync import alike, reach
@@ -105,7 +106,7 @@ def follow(connection: Connection, source: str) -> None:
         connection.execute(update(links).where(mine, moved, at == planned.c.old_id).values({end: planned.c.record_id}))
 
 
-def decide(store: Store, one: Person, other: Person, state: str, by: str) -> None:
+def decide(store: Store, one: Person, other: Person, state: str, by: Who) -> None:
     """Link two people, or refuse to, by a person's word; it stands until a person says otherwise, whether or not it was proposed.
 
     state: `linked` or `refused`. by: who says so. Raises StoreError when one of them is not there, SyncdError when one is linked with
@@ -120,7 +121,7 @@ def decide(store: Store, one: Person, other: Person, state: str, by: str) -> Non
         if state == LINKED:
             _check_is_free(connection, pair, first, second)
         this = and_(pair.links(), links.c.user_id == first.id, links.c.other_id == second.id)
-        values: dict[str, Any] = {"state": state, "doubt": None, "decided_at": now, "decided_by": by}
+        values: dict[str, Any] = {"state": state, "doubt": None, "decided_at": now, "decided_by": by.name}
         if state == LINKED:
             values["rule"] = BY_PERSON
             either = or_(links.c.user_id == first.id, links.c.other_id == second.id)
@@ -131,6 +132,8 @@ def decide(store: Store, one: Person, other: Person, state: str, by: str) -> Non
         reach.metadata.create_all(connection, checkfirst=False)
         reach.these(connection, pair, [(person.source, person.id) for person in (first, second)])
         _settle(connection, pair, now, None)
+        action = "links accept" if state == LINKED else "links refuse"
+        audit.note(connection, by, action, source=one.source, subject=one.id, other_source=other.source, other_id=other.id)
 
 
 def _check_is_there(connection: Connection, person: Person) -> None:

@@ -64,8 +64,10 @@ def set_aside(connection: Connection, source: str, staged: Staged) -> None:
             return
         for field, nobody in of_nobody.items():
             told = select(table.c.resource, table.c.id, literal("no-such-record"), literal(field))
-            _note(connection, told, and_(nobody, new), fatal=True)
-            _note(connection, told, and_(nobody, ~new), fatal=False)
+            if staged.scope is None:
+                # Whom a part names need not belong to it: they wait, and the next full pull tells whether they are anybody.
+                _note(connection, told, and_(nobody, new), fatal=True)
+                _note(connection, told, and_(nobody, ~new), fatal=False)
             for lost in connection.execute(select(table).where(nobody, new), execution_options={"yield_per": BATCH}).partitions():
                 rows = [
                     {

@@ -72,6 +72,14 @@ class PageReader:
             self._document(document, read)
         return read
 
+    def gone(self, kind: str, record_id: str, resources: list[str]) -> Read:
+        """What it says that the source, asked for a record, has none. resources: where it could have been."""
+        read = Read(resources[0], 0, None, 0)
+        row = _row(KINDS[kind](id=record_id, gone=True), Document(resources[0], record_id, b"", gone=True))
+        read.rows[kind].append((_version([(kind, row)], []), *row))
+        read.unsettled += [(resource, record_id) for resource in resources]
+        return read
+
     def _document(self, document: Document, read: Read) -> None:
         reading = self._connector.read(document)
         name = document.id and document.id[:LONGEST_ID]

@@ -73,7 +73,7 @@ def _unsettle_changes(connection: Connection, source: str) -> None:
         source,
         *came,
         select(staged_parts.c.resource, staged_parts.c.document_id),
-        select(staged_unreadable.c.resource, staged_unreadable.c.document_id),
+        *(select(table.c.resource, table.c.document_id) for table in (staged_unreadable, staged_unsettled)),
     )
 
 

@@ -16,16 +16,18 @@ import structlog
 from sqlalchemy import Connection
 from tenacity import Retrying, retry_if_exception, stop_after_attempt
 
+from syncd.account import Who
 from syncd.contract.connector import Connector, Context, Resource
 from syncd.contract.known import Known
 from syncd.errors import FullPullNeeded, NothingHeld, Stopped, Superseded, SyncdError
 from syncd.report import Held, Mode, RunReport, State, Trigger, no_counts
 from syncd.roster.kinds import PLURAL
+from syncd.roster.scope import Scope
 from syncd.settings.guard import GuardSettings, QuietSettings
 from syncd.settings.source import Source
-from syncd.store import lease, pages, runs
+from syncd.store import audit, lease, pages, runs
 from syncd.store.engine import Store
-from syncd.sync import absent, assemble, confirm, counting, doubles, guard, hold, link, planning, quality, rekey, staging, undo
+from syncd.sync import absent, assemble, confirm, counting, doubles, guard, hold, link, part, planning, quality, rekey, staging, undo
 from syncd.sync.apply import apply
 from syncd.sync.journal import Journal
 from syncd.sync.known import KnownPages
@@ -61,9 +63,11 @@ class Order:
 
     source: its name. connect: makes its connector. limits, quiet, today: what the guard goes by; today is the day in the configuration's
     time zone. people: whose people they are, for links to other sources that have the same. mode: `incremental` asks for changes only, if
-    that is possible. dry_run: stop before apply. approves: the run whose hold is taken up, instead of pulling; same: {old id: new id} of
-    its held users whom a person paired. undoes: the run to take back, with force even where later runs changed the same records. reader:
-    what documents are read with; what another one read is read again. anew: read everything, whatever is known.
+    that is possible. scope: the one school or user that is asked for, whatever the mode; of a source that was pulled whole before. dry_run:
+    stop before apply. approves: the run whose hold is taken up, instead of pulling; same: {old id: new id} of its held users whom a person
+    paired. undoes: the run to take back, with force even where later runs changed the same records. reader: what documents are read with;
+    what another one read is read again. anew: read everything, whatever is known. by: who asks for it; None: the schedule does. asked: by
+    which order of the console, which is done once.
     """
 
     source: str
@@ -73,6 +77,7 @@ class Order:
     people: str | None = None
     today: date = field(default_factory=lambda: datetime.now(UTC).date())
     mode: Mode = Mode.FULL
+    scope: Scope | None = None
     trigger: Trigger = Trigger.MANUAL
     dry_run: bool = False
     approves: int | None = None
@@ -81,6 +86,8 @@ class Order:
     force: bool = False
     reader: str = ""
     anew: bool = False
+    by: Who | None = None
+    asked: int | None = None
     on_step: Callable[[Step], None] = field(default=lambda _step: None)
     on_plan: Callable[[Connection], None] = field(default=lambda _connection: None)
 
@@ -92,24 +99,35 @@ class Order:
 
 
 def run(store: Store, order: Order, context: Context) -> RunReport:
-    """Do one run and give its report; a failed one is a report too, with `state` failed and `error`.
+    """Do one run and give its report; a failed one is a report too, with `state` failed and `error`. Of an order that a run has carried out
+    already, that one's.
 
-    Raises AlreadyRunning when the source is busy, NothingHeld and CanNotUndo when there is nothing to approve or undo, and StoreError when
-    not even the run's row can be written.
+    Raises AlreadyRunning when the source is busy, NothingHeld and CanNotUndo when there is nothing to approve or undo, ConfigError when a
+    school or user by itself can not be asked for, and StoreError when not even the run's row can be written.
     """
     _spare_memory()
     with lease.hold(store, order.source):
-        _check(store, order)
-        started = datetime.now(UTC)
+        if order.asked is not None and (done := runs.done_for(store, order.source, order.asked)):
+            return done
+        _check(store, order, context)
+        started, scope = datetime.now(UTC), _scope(store, order)
+        mode = order.mode if order.scope is None else Mode.INCREMENTAL
+        account = order.by.name if order.by else None
+        kept: dict[str, Any] = {"mode": mode, "trigger": order.trigger, "scope": scope, "account": account, "asked": order.asked}
         with store.write() as connection:
-            number, epoch = runs.start(connection, order.source, mode=order.mode, trigger=order.trigger, at=started)
+            number, epoch = runs.start(connection, order.source, at=started, **kept)
+            # What was ordered in the console was noted when it was.
+            if order.by is not None and order.asked is None:
+                _note(connection, order, order.by, number)
         report = RunReport(
             run=number,
             source=order.source,
-            mode=order.mode,
+            mode=mode,
+            scope=scope,
             trigger=order.trigger,
             state=State.RUNNING,
             started_at=started,
+            account=account,
             counts=no_counts(),
             settles=order.approves or order.undoes,
         )
@@ -120,6 +138,17 @@ def run(store: Store, order: Order, context: Context) -> RunReport:
             return _guarded(store, order, context, report, epoch, journal)
 
 
+def _note(connection: Connection, order: Order, by: Who, number: int) -> None:
+    """Tell the audit log who asked for the run: in the transaction that makes its row, since from then on it is at work."""
+    about: dict[str, Any] = {"source": order.source, "dry_run": order.dry_run}
+    if order.approves is not None:
+        audit.note(connection, by, "approve", subject=str(order.approves), run=number, pairs=len(order.same) or None, **about)
+    elif order.undoes is not None:
+        audit.note(connection, by, "undo", subject=str(order.undoes), run=number, force=order.force, **about)
+    else:
+        audit.note(connection, by, "sync", subject=str(number), full=order.mode == Mode.FULL, anew=order.anew, **about)
+
+
 def _spare_memory() -> None:
     gc.set_threshold(BETWEEN_COLLECTIONS, 20, 100)
     # Of glibc's malloc each thread has a part of its own, where pages leave holes that no other thread may fill. Python's threads take
@@ -128,15 +157,22 @@ def _spare_memory() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 1)
 
 
-def reject(store: Store, source: str, number: int) -> None:
-    """Drop what a run held. Raises NothingHeld, and AlreadyRunning while a run of the source goes on."""
+def reject(store: Store, source: str, number: int, *, by: Who | None = None) -> None:
+    """Drop what a run held. by: who says so. Raises NothingHeld, and AlreadyRunning while a run of the source goes on."""
     with lease.hold(store, source):
         _check_held(store, number)
         with store.write() as connection:
             hold.settle(connection, number, source, State.REJECTED)
+            if by is not None:
+                audit.note(connection, by, "reject", source=source, subject=str(number))
 
 
-def _check(store: Store, order: Order) -> None:
+def _check(store: Store, order: Order, context: Context) -> None:
+    settled = order.approves or order.undoes
+    if settled is not None and runs.get(store, settled).source != order.source:
+        raise SyncdError(f"{order.source} has no run {settled}.", advice=f"`syncd runs --source {order.source}` lists its runs.")
+    if order.scope is not None:
+        part.check(store, order.source, order.connect(context), order.scope)
     if order.approves is not None:
         _check_held(store, order.approves)
         with store.read() as connection:
@@ -149,6 +185,12 @@ def _check(store: Store, order: Order) -> None:
             undo.check_purged(connection, order.source, order.undoes)
             if not order.force:
                 undo.check(connection, order.source, order.undoes)
+
+
+def _scope(store: Store, order: Order) -> Scope | None:
+    """What a run is about; one that settles another is about the same."""
+    settled = order.approves or order.undoes
+    return order.scope if settled is None else runs.get(store, settled).scope
 
 
 def _check_held(store: Store, number: int) -> None:
@@ -180,7 +222,7 @@ def _guarded(store: Store, order: Order, context: Context, report: RunReport, ep
 def _fail(store: Store, context: Context, report: RunReport, error: str) -> None:
     report.state, report.error = State.FAILED, error
     report.finished_at = datetime.now(UTC)
-    report.requests, report.bytes = context.traffic.requests, context.traffic.bytes
+    context.traffic.tell(report)
     report.counts, report.held, report.quality = no_counts(), [], {}
     with store.write() as connection:
         failed = runs.finish(connection, report)
@@ -292,7 +334,7 @@ def _pull(work: _Work) -> Staged:
     order, report, connection = work.order, work.report, work.connection
     connector = order.connect(work.context)
     try:
-        staged = _fetch(work, connector)
+        staged, confirmed = _fetch(work, connector)
         report.doubts = list(doubts(staged))
         for doubt in report.doubts:
             log.warning("pull incomplete", error=doubt)
@@ -312,10 +354,11 @@ def _pull(work: _Work) -> Staged:
         quality.set_aside(connection, order.source, staged)
         quality.look_over(connection, order.source, staged)
         planning.draw_up(connection, order.source, staged)
-        work.tell(Step("confirming"))
-        confirmed = confirm.confirm(connection, order.source, connector, order.limits.confirm)
+        if confirmed is None:
+            work.tell(Step("confirming"))
+            confirmed = confirm.confirm(connection, order.source, connector, order.limits.confirm)
     finally:
-        report.requests, report.bytes = work.context.traffic.requests, work.context.traffic.bytes
+        work.context.traffic.tell(report)
         connector.close()
     rekey.find(connection, order.source, staged)
     plan = planning.weigh(connection, order.source, datetime.now(UTC), confirmed.unasked, staged)
@@ -326,15 +369,17 @@ def _pull(work: _Work) -> Staged:
     return staged
 
 
-def _fetch(work: _Work, connector: Connector) -> Staged:
-    """Pull changes where that is asked for and possible, else everything."""
+def _fetch(work: _Work, connector: Connector) -> tuple[Staged, confirm.Confirmed | None]:
+    """Pull a part, or changes where that is asked for and possible, else everything. With a part, who did not come was asked for."""
     order, report, connection = work.order, work.report, work.connection
+    if order.scope is not None:
+        return part.pull(connector, work.context, connection, order.scope, work.tell_page, order.limits.confirm)
     if order.mode == Mode.INCREMENTAL and connector.abilities.incremental:
         with work.store.read() as reader:
             cursor = runs.cursor(reader, order.source)
         if cursor is not None:
             try:
-                return stage(connector, work.context, connection, work.tell_page, cursor)
+                return stage(connector, work.context, connection, work.tell_page, cursor), None
             except FullPullNeeded as problem:
                 (log.info if problem.known else log.warning)("pulling everything", error=str(problem))
                 staging.empty(connection)
@@ -342,7 +387,7 @@ def _fetch(work: _Work, connector: Connector) -> Staged:
     known = None if order.anew else _known(work, connector.resources())
     if known is not None:
         work.context.known = known
-    return stage(connector, work.context, connection, work.tell_page, known=known)
+    return stage(connector, work.context, connection, work.tell_page, known=known), None
 
 
 def _begin_anew(work: _Work, connector: Connector) -> Staged:

@@ -4,7 +4,7 @@
 At the end each resource is complete, or doubtful for a reason that is said: absence from a doubtful one proves nothing.
 """
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Table
 from syncd.contract.connector import Connector, Context, Resource
 from syncd.contract.document import Cursor, Finished, Page
 from syncd.errors import BadAnswer
+from syncd.roster.scope import Scope
 from syncd.store import bulk
 from syncd.sync import staging
 from syncd.sync.ahead import ahead
@@ -25,12 +26,15 @@ from syncd.sync.staging import Row
 @dataclass
 class Staged:
     """What came. doubts: {resource: why what it does not list may not be taken for gone, or None}. incremental: only what changed was
-    asked for, so that absence proves nothing. cursor: where the next pull of changes may start. known: what was known before the pull,
-    and is not staged where it came again. documents, read, pages: {resource: documents that came; those of them that were read; pages}.
-    active: {kind: active records before the run}."""
+    asked for, or only a part (scope), so that absence proves nothing; of a part, a resource without a doubt lists all that belongs to it.
+    roles: {resource: the only roles of whom it lists users}. cursor: where the next pull of changes may start. known: what was known before
+    the pull, and is not staged where it came again. documents, read, pages: {resource: documents that came; those of them that were read;
+    pages}. active: {kind: active records before the run}. left: what of a part was left to the next full pull, in sentences."""
 
     resources: tuple[Resource, ...]
     incremental: bool = False
+    scope: Scope | None = None
+    roles: dict[str, tuple[str, ...]] = field(default_factory=dict)
     cursor: Cursor | None = None
     known: KnownPages | None = None
     doubts: dict[str, str | None] = field(default_factory=dict)
@@ -38,6 +42,7 @@ class Staged:
     read: dict[str, int] = field(default_factory=dict)
     pages: dict[str, int] = field(default_factory=dict)
     active: dict[str, int] = field(default_factory=dict)
+    left: list[str] = field(default_factory=list)
 
     def proves_absence(self, kind: str) -> bool:
         """Whether every resource that states this kind arrived whole (and there is one)."""
@@ -80,28 +85,31 @@ def stage(
     on_page: Callable[[str, int, int | None], None],
     cursor: Any = None,
     known: KnownPages | None = None,
+    scope: Scope | None = None,
 ) -> Staged:
-    """Pull everything, or with a cursor what changed, into the staging tables. on_page(resource, documents so far, total or None) is
-    called after each page. known: what need not be read again, if everything is pulled.
+    """Pull everything, or with a cursor what changed, or a part, into the staging tables. on_page(resource, documents so far, total or
+    None) is called after each page. known: what need not be read again, if everything is pulled.
 
     Raises SourceError or Stopped from the connector: then nothing that was staged may be used.
     """
-    staged = Staged(connector.resources(), incremental=cursor is not None, known=known)
+    incremental = cursor is not None or scope is not None
+    staged = Staged(connector.resources(), incremental, scope, known=known)
     names = {resource.name for resource in staged.resources}
     nameless: set[str] = set()
-    with closing(_read(connector, context, names, cursor, known)) as pages, ahead(pages, context) as items:
+    items_of = connector.part(scope) if scope is not None else connector.pull() if cursor is None else connector.changes(cursor)
+    reader = PageReader(connector, known, incremental=incremental)
+    with closing(_read(items_of, reader, context, names)) as pages, ahead(pages, context) as items:
         for item in items:
             if isinstance(item, Cursor):
                 staged.cursor = item
                 continue
             if isinstance(item, Finished):
                 staged.doubts[item.resource] = item.doubt
+                staged.roles[item.resource] = item.roles
                 continue
-            staged.take(item)
             if item.nameless:
                 nameless.add(item.resource)
-            with connection.begin():
-                _write(connection, item)
+            take(connection, staged, item)
             on_page(item.resource, staged.documents[item.resource], item.total)
     for resource in () if staged.incremental else names - staged.doubts.keys():
         staged.doubts[resource] = f"{resource} did not come to its end"
@@ -113,12 +121,18 @@ def stage(
     return staged
 
 
+def take(connection: Connection, staged: Staged, read: Read) -> None:
+    """Count and stage a page that was read."""
+    staged.take(read)
+    with connection.begin():
+        _write(connection, read)
+
+
 def _read(
-    connector: Connector, context: Context, names: set[str], cursor: Any, known: KnownPages | None
+    pull: Iterator[Page | Finished | Cursor], reader: PageReader, context: Context, names: set[str]
 ) -> Generator[Read | Finished | Cursor, None, None]:
     """What a pull gives, its pages read."""
-    reader = PageReader(connector, known, incremental=cursor is not None)
-    with ahead(connector.pull() if cursor is None else connector.changes(cursor), context) as items:
+    with ahead(pull, context) as items:
         for item in items:
             if not isinstance(item, Cursor) and item.resource not in names:
                 raise BadAnswer(f"the connector gave {item.resource}, which it does not declare.")
@@ -143,4 +157,4 @@ def _insert(connection: Connection, table: Table, rows: list[Row]) -> None:
 
 def doubts(staged: Staged) -> Iterable[str]:
     """The doubts, as sentences for the report."""
-    return [doubt for doubt in staged.doubts.values() if doubt]
+    return [*(doubt for doubt in staged.doubts.values() if doubt), *staged.left]

@@ -1,5 +1,6 @@
 """Clever passes the suite; below it, what is peculiar to Clever."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -13,6 +14,7 @@ from syncd.contract.conformance import CANARY_NAME, Conformance, Pretend, canary
 from syncd.contract.connector import Context
 from syncd.contract.document import Document, Finished, Page, Presence
 from syncd.errors import BadAnswer
+from syncd.roster.scope import Scope
 from syncd.secret import Secret
 
 BASE = "https://api.clever.com/v3.1"
@@ -32,6 +34,25 @@ def envelope(*records: dict[str, Any], following: str | None = None) -> dict[str
 
 def event(event_id: str, kind: str = "users.updated", **record: Any) -> dict[str, Any]:
     return {"id": event_id, "type": kind, "created": "2026-11-01T00:00:00.000Z", "data": {"object": {**STUDENT, **record}}}
+
+
+SECTION = {"id": "x1", "school": "o1", "students": ["s1"], "teachers": ["s2"], "teacher": "s2"}
+# What belongs to school o1 and to student s1.
+PARTS: dict[str, list[dict[str, Any]]] = {
+    "schools/o1/terms": [{"id": "t1", "name": "Fall", "start_date": "2026-08-20", "end_date": "2026-12-18"}],
+    "schools/o1/courses": [{"id": "c1", "district": "d1", "name": "Math"}],
+    "schools/o1/sections": [SECTION],
+    "schools/o1/users": [STUDENT],
+    "users/s1/sections": [SECTION],
+}
+
+
+def only(mock: Any, lists: dict[str, list[dict[str, Any]]]) -> None:
+    """Answer these lists, and nothing else."""
+    for registered in [one for one in mock.registered() if one.method == responses.GET]:
+        mock.remove(registered)
+    for place, records in lists.items():
+        mock.get(f"{BASE}/{place}", json=envelope(*records))
 
 
 class PretendClever(Pretend):
@@ -69,12 +90,16 @@ class PretendClever(Pretend):
 
     def serve_one(self, mock: responses.RequestsMock, record_id: str, presence: Presence) -> None:
         status = {Presence.FOUND: 200, Presence.GONE: 404, Presence.CANNOT_TELL: 403}[presence]
-        mock.get(f"{BASE}/users/{record_id}", json={"data": STUDENT}, status=status)
+        mock.get(f"{BASE}/users/{record_id}", json={"data": {**STUDENT, "id": record_id}}, status=status)
 
     def serve_changes(self, mock: responses.RequestsMock) -> Any:
         after = responses.matchers.query_param_matcher({"starting_after": "e0", "limit": 1000})
         mock.get(f"{BASE}/events", json=envelope(event("e1", id="s0"), event("e2"), event("e3")), match=[after])
         return {"": {"newest": "e1", "before": "e0"}}
+
+    def serve_part(self, mock: responses.RequestsMock, kind: str) -> str:
+        only(mock, PARTS)
+        return "o1" if kind == "school" else "s1"
 
 
 class TestConformance(Conformance):
@@ -171,3 +196,69 @@ def test_grade_words_become_codes_and_the_word_is_kept(monkeypatch: pytest.Monke
     (reading,) = users(STUDENT, monkeypatch=monkeypatch)
     assert reading.records[0].grades == ("KG",)
     assert reading.records[0].extra["grades"] == ["Kindergarten"]
+
+
+# ── one school, one user ─────────────────────────────────────────────────────────────────────────────
+
+
+def part(made: CleverConnector, kind: Any, record_id: str) -> tuple[list[str], dict[str, str | None]]:
+    """(resource and id of what came, {resource: doubt})."""
+    items = list(made.part(Scope(kind, record_id)))
+    came = [f"{one.resource} {one.id}" for item in items if isinstance(item, Page) for one in item.documents]
+    return came, {item.resource: item.doubt for item in items if isinstance(item, Finished)}
+
+
+@responses.activate
+def test_a_school_comes_by_its_own_lists_and_only_by_those(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(responses, PARTS)
+    came, ends = part(connector(monkeypatch), "school", "o1")
+    assert came == ["terms t1", "courses c1", "sections x1", "users s1"]
+    assert ends == {"sections": None, "users": None}, "a course or a term of no section any more is no concern of the school's"
+    assert {str(call.request.url).split("?")[0].removeprefix(f"{BASE}/schools/o1/") for call in responses.calls} == {
+        "terms", "courses", "sections", "users",
+    }  # fmt: skip
+
+
+@responses.activate
+@pytest.mark.parametrize(("status", "doubt"), [(404, None), (403, "the sections of one user are not shared (Clever answered 403)")])
+def test_somebody_who_is_in_no_section_may_have_no_list_of_them(status: int, doubt: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    responses.get(f"{BASE}/users/s1/sections", status=status, json={})
+    assert part(connector(monkeypatch), "user", "s1") == ([], {"sections": doubt, "users": None})
+
+
+@responses.activate
+def test_a_school_of_which_one_list_is_shared_is_a_doubt_and_one_of_which_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(responses, PARTS)
+    responses.replace(responses.GET, f"{BASE}/schools/o1/users", status=403, json={})
+    came, ends = part(connector(monkeypatch), "school", "o1")
+    assert "sections x1" in came and ends == {"sections": None, "users": "users of one school are not shared (Clever answered 403)"}
+    responses.replace(responses.GET, f"{BASE}/schools/o1/sections", status=404, json={})
+    with pytest.raises(BadAnswer, match="Clever gives nothing of one school by itself"):
+        part(connector(monkeypatch), "school", "o1")
+
+
+@responses.activate
+def test_of_several_districts_the_one_that_has_the_school_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    entries = [{"owner": {"type": "district", "id": f"d{number}"}, "access_token": f"token-of-d{number}"} for number in (1, 2, 3)]
+    responses.get("https://clever.com/oauth/tokens", json={"data": entries})
+
+    def answer(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+        place = str(request.url).split("?")[0].removeprefix(f"{BASE}/")
+        if request.headers["Authorization"] != "Bearer token-of-d2":
+            return 404, {}, b"{}"
+        return 200, {}, msgspec.json.encode(envelope(*PARTS[place]) if place in PARTS else {"data": {"id": "o1"}})
+
+    responses.add_callback(responses.GET, re.compile(f"{BASE}/.*"), callback=answer)
+    made = connector(monkeypatch, token=None, client_id=Secret(env="CANARY_ID"), client_secret=canary())
+    came, _ = part(made, "school", "o1")
+    assert came == ["terms t1", "courses c1", "sections x1", "users s1"]
+
+
+@responses.activate
+def test_the_contacts_of_a_student_are_what_others_say_of_the_student(monkeypatch: pytest.MonkeyPatch) -> None:
+    contact = {"id": "p1", "roles": {"contact": {"student_relationships": [{"student": "s1"}]}}}
+    responses.get(f"{BASE}/users/s1/mycontacts", json=envelope(contact))
+    responses.get(f"{BASE}/users/s2/mycontacts", status=404, json={})
+    made = connector(monkeypatch)
+    assert [one.id for page in made.about("s1", frozenset({"student"})) for one in page.documents] == ["p1"]
+    assert list(made.about("s2", frozenset({"student"}))) == list(made.about("s3", frozenset({"teacher"}))) == []

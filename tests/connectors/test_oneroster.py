@@ -70,7 +70,7 @@ class PretendOneRoster(Pretend):
     def serve_one(self, mock: responses.RequestsMock, record_id: str, presence: Presence) -> None:
         status = "tobedeleted" if presence is Presence.GONE else "active"
         code = 403 if presence is Presence.CANNOT_TELL else 200
-        mock.get(f"{BASE}/users/{record_id}", json={"user": {**STUDENT, "status": status}}, status=code)
+        mock.get(f"{BASE}/users/{record_id}", json={"user": {**STUDENT, "sourcedId": record_id, "status": status}}, status=code)
 
     def serve_changes(self, mock: responses.RequestsMock) -> Any:
         for registered in list(mock.registered()):
@@ -79,6 +79,35 @@ class PretendOneRoster(Pretend):
         for name in COLLECTIONS:
             mock.add_callback(responses.GET, f"{BASE}/{name}", callback=filtering)
         return {"modified": "2026-08-21T09:00:00+00:00"}
+
+    def serve_part(self, mock: responses.RequestsMock, kind: str) -> str:
+        for registered in [one for one in mock.registered() if one.method == responses.GET]:
+            mock.remove(registered)
+        for place in PARTS:
+            mock.add_callback(responses.GET, f"{BASE}/{place}", callback=part)
+        mock.add_callback(responses.GET, f"{BASE}/enrollments", callback=part)
+        return "o1" if kind == "school" else "u1"
+
+
+# {what belongs to school o1: the collection that it is of}.
+PARTS = {
+    "schools/o1/courses": "courses",
+    "schools/o1/terms": "academicSessions",
+    "schools/o1/classes": "classes",
+    "schools/o1/students": "users",
+    "schools/o1/teachers": "users",
+    "schools/o1/enrollments": "enrollments",
+}
+
+
+def part(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+    """A provider that has the nested addresses, and insists on a filter where everybody's are asked for."""
+    name = str(request.url).split("?")[0].removeprefix(f"{BASE}/")
+    if name == "enrollments":
+        assert request.params["filter"] == "user.sourcedId='u1'"
+    key = PARTS.get(name, name)
+    found = [] if name.endswith("teachers") or request.params["offset"] != "0" else COLLECTIONS[key]
+    return 200, {}, msgspec.json.encode({key: found})
 
 
 def filtering(request: requests.PreparedRequest) -> tuple[int, dict[str, str], bytes]:

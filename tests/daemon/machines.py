@@ -90,7 +90,8 @@ class Machines:
         self.configure("springfield")
 
     def configure(self, *names: str, schedule: str = NEVER, silence: int = 3, workers: int = 2, config: Path | None = None) -> Path:
-        head = f'workers = {workers}\n[store]\nurl = "{self.url}"\n[cluster]\nenabled = true\ntick = 1\nsilence = {silence}\n'
+        head = f'workers = {workers}\n[store]\nurl = "{self.url}"\n[console]\nenabled = false\n'
+        head += f"[cluster]\nenabled = true\ntick = 1\nsilence = {silence}\n"
         sources = [SOURCE.format(name=name, url=self.sandbox.clever_url, schedule=schedule) for name in names]
         config = config or self.config
         config.write_text(head + "".join(sources))

@@ -10,7 +10,7 @@ from syncd.report import State
 from syncd.sandbox import District, running
 from syncd.store import lease, runs
 from tests import postgresql
-from tests.daemon.machines import Machines, machines, until
+from tests.daemon.machines import Machines, Process, machines, until
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,14 @@ def test_a_database_that_is_started_anew_during_a_run_leaves_it_undone_and_told_
     assert "Traceback" not in worker.log + serve.log + other.log
 
 
+def _beside(member: Process, fleet: Machines, shared: str) -> Process:
+    """A daemon that wants the store alone, until it or the member has ended."""
+    fleet.config.write_text(shared.replace("enabled = true", "enabled = false"))
+    alone = fleet.start("serve", ready=False)
+    until(lambda: alone.popen.poll() is not None or member.popen.poll() is not None, lambda: alone.log + member.log)
+    return alone
+
+
 @pytest.mark.fault("X7")
 @pytest.mark.parametrize("role", ["serve", "worker"])
 def test_a_store_that_is_shared_stays_so_when_the_database_is_started_anew(role: str, fleet: Machines, server: postgresql.Server) -> None:
@@ -71,17 +79,14 @@ def test_a_store_that_is_shared_stays_so_when_the_database_is_started_anew(role:
     member = fleet.start(role)
     server.restart(signal.SIGINT)
     until(lambda: lease.is_held(fleet.store, lease.DAEMON) or member.popen.poll() is not None, lambda: member.log)
-    while True:
-        fleet.config.write_text(shared.replace("enabled = true", "enabled = false"))
-        alone = fleet.start("serve", ready=False)
-        until(lambda: alone.popen.poll() is not None or member.popen.poll() is not None, lambda: alone.log + member.log)
-        if member.popen.poll() is None:
-            break
+    alone = _beside(member, fleet, shared)
+    while member.popen.poll() is not None:
         # A worker whose queue broke off ends, sooner or later, and is started anew.
         assert (role, member.popen.poll()) == ("worker", 1), member.log
         alone.stop()
         fleet.config.write_text(shared)
         member = fleet.start(role)
+        alone = _beside(member, fleet, shared)
     assert alone.ended() == 75 and "is served by another daemon already" in alone.log
     assert member.stop() == 0 and "Traceback" not in member.log
 

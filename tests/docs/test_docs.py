@@ -1,49 +1,47 @@
 """Docs that can not go stale: each setting, command, connector and error stands where people look for it."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import typer
-from pydantic import BaseModel
 
+from docs.site import commands, settings
 from syncd import errors
 from syncd.cli import app
-from syncd.contract import discovery
 from syncd.sandbox.scenarios import SCENARIOS
-from syncd.settings.cluster import ClusterSettings
-from syncd.settings.file import FileSettings, LogSettings, StoreSettings
-from syncd.settings.guard import GuardSettings
-from syncd.settings.retention import RetentionSettings
-from syncd.settings.source import SourceSettings
+from syncd.settings import source
 
-CONFIGURATION = Path("docs/configuration.md").read_text(encoding="utf-8")
+CONFIGURATION = settings.PAGE.read_text(encoding="utf-8")
 SAMPLE = Path("config/syncd.toml").read_text(encoding="utf-8")
 README = Path("README.md").read_text(encoding="utf-8")
-SECTIONS: dict[str, type[BaseModel]] = {
-    "## The whole": FileSettings,
-    "## `[retention]`": RetentionSettings,
-    "## `[sources.NAME]`": SourceSettings,
-    "## `[sources.NAME.guard]`": GuardSettings,
-} | {f'## `connector = "{name}"`': discovery.find(name).settings_model for name in discovery.names()}
 
 
-@pytest.mark.parametrize("section", SECTIONS)
-def test_each_setting_is_documented_and_stands_in_the_sample(section: str) -> None:
-    text = CONFIGURATION.split(section + "\n")[1].split("\n## ")[0]
-    told = set(re.findall(r"`([a-z_.]+)`", text))
-    nested = {name for name, field in SECTIONS[section].model_fields.items() if f"[sources.NAME.{name}]" in CONFIGURATION}
-    nested |= {"store", "log", "cluster", "retention", "sources"}
-    wanted = SECTIONS[section].model_fields.keys() - nested
-    assert wanted - told == set()
-    assert {name for name in wanted if not re.search(rf"^#? ?{name} *=", SAMPLE, re.MULTILINE)} == set()
+def test_the_tables_of_the_configuration_are_those_of_the_models() -> None:
+    assert settings.filled(CONFIGURATION) == CONFIGURATION, "run `make fix`"
 
 
-def test_the_settings_of_the_store_and_the_log_are_documented() -> None:
-    for section, model in (("store", StoreSettings), ("log", LogSettings), ("cluster", ClusterSettings)):
-        for name in model.model_fields:
-            assert f"`{section}.{name}`" in CONFIGURATION
-            assert re.search(rf"^#? ?{name} *=", SAMPLE, re.MULTILINE)
+def test_the_commands_are_those_of_the_program() -> None:
+    page = commands.PAGE.read_text(encoding="utf-8")
+    assert commands.filled(page) == page, "run `make fix`"
+
+
+@pytest.mark.parametrize("table", settings.tables())
+def test_each_setting_is_documented_and_stands_in_the_sample(table: str) -> None:
+    assert f"<!-- keys: {table} -->" in CONFIGURATION
+    keys = re.findall(r"^\| `(\w+)`", settings.table(settings.tables()[table]), re.MULTILINE)
+    assert keys
+    assert [key for key in keys if not re.search(rf"^#? ?{key} *=", SAMPLE, re.MULTILINE)] == []
+
+
+@pytest.mark.parametrize("page", sorted(Path("docs/connect").glob("*.md")), ids=lambda page: page.stem)
+def test_what_a_page_says_to_write_is_a_source_that_syncd_takes(page: Path) -> None:
+    connector = "clever" if page.stem == "clever" else "oneroster"
+    for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        written = tomllib.loads(block)
+        for name, table in written.get("sources", {"springfield": {"connector": connector, **written}}).items():
+            assert source.parse(name, table).common.connector == connector
 
 
 def test_each_command_stands_in_the_readme() -> None:

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncd.cli.quarantine import harmless
 from syncd.contract.connector import Context
 from syncd.http import session
 from syncd.http.mend import mended
 from syncd.roster.fields import day, moment, storable, text
 from syncd.store import runs
+from syncd.view.quality import harmless
 from tests.commands import configure, syncd
 from tests.faults.odd import BOTH, ONEROSTER, nobody_went, odd
 

@@ -45,7 +45,7 @@ class Installed:
 
     def configure(self, names: tuple[str, ...], schedule: str = "every 1 second", head: str = "") -> None:
         sources = [SOURCE.format(name=name, url=self.sandbox.clever_url, schedule=schedule) for name in names]
-        self.config.write_text(head + "".join(sources))
+        self.config.write_text(head + "[console]\nenabled = false\n" + "".join(sources))
 
     @property
     def store(self) -> Store:

@@ -10,6 +10,7 @@ import pytest
 
 from syncd.daemon import breaker, places
 from syncd.daemon.scheduler import Scheduler
+from syncd.errors import AlreadyRunning
 from syncd.report import Mode, RunReport, State, Trigger
 from syncd.sandbox import District, running
 from syncd.settings.file import load
@@ -32,10 +33,11 @@ def ended(
     mode: Mode = Mode.FULL,
     trigger: Trigger = Trigger.SCHEDULE,
     error: str | None = None,
+    asked: int | None = None,
 ) -> None:
-    """A run that came to its end so many minutes after it began."""
+    """A run that came to its end so many minutes after it began. asked: of the order that it was for."""
     with store.write() as connection:
-        number, _ = runs.start(connection, source, mode=mode, trigger=trigger, at=at)
+        number, _ = runs.start(connection, source, mode=mode, trigger=trigger, at=at, asked=asked)
         report = RunReport(run=number, source=source, mode=mode, trigger=trigger, state=state, started_at=at, error=error)
         report.finished_at = at + timedelta(minutes=minutes)
         runs.finish(connection, report)
@@ -127,6 +129,24 @@ def test_what_was_left_out_meanwhile_is_made_up_for_when_the_time_is_over(instal
     assert set(pulled) == {Mode.FULL}
 
 
+def test_a_full_pull_that_met_another_run_is_made_up_for_by_the_next(installed: Installed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody synced one school at two in the morning."""
+    installed.configure(("springfield",))
+    pulled: list[Mode] = []
+
+    def busy_at_first(_store: Store, order: Any, _context: Any) -> RunReport:
+        pulled.append(order.mode)
+        if len(pulled) == 1:
+            raise AlreadyRunning("springfield: a run is going on.")
+        return RunReport(run=9, source="springfield", mode=order.mode, trigger=order.trigger, state=State.APPLIED, started_at=BEGAN)
+
+    monkeypatch.setattr("syncd.daemon.scheduler.run", busy_at_first)
+    scheduler = Scheduler(installed.store, load(installed.config))
+    for mode in (Mode.FULL, Mode.INCREMENTAL, Mode.INCREMENTAL):
+        scheduler._pull("springfield", mode)
+    assert pulled == [Mode.FULL, Mode.FULL, Mode.INCREMENTAL]
+
+
 # ── a source that is huge ────────────────────────────────────────────────────────────────────────────
 
 
@@ -183,7 +203,9 @@ def test_first_pulls_of_huge_districts_leave_a_place_for_the_small_ones(
     monkeypatch.setenv("PROCESS_TOKEN", "canary-token-4711")
     config = tmp_path / "syncd.toml"
     config.write_text(
-        f"workers = {workers}\n" + f'[store]\nurl = "{stores.url(tmp_path)}"\n' + "".join(SOURCE.format(name=name) for name in huge + small)
+        f"workers = {workers}\n"
+        + f'[store]\nurl = "{stores.url(tmp_path)}"\n[console]\nenabled = false\n'
+        + "".join(SOURCE.format(name=name) for name in huge + small)
     )
     store = open_store(stores.url(tmp_path))
     at_work = AtWork()

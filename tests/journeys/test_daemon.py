@@ -16,6 +16,8 @@ from syncd.store import open_store, roster, runs
 pytestmark = pytest.mark.file
 
 CONFIG = """
+[console]
+enabled = false
 [sources.springfield]
 connector = "clever"
 url = "{url}"

@@ -1,8 +1,6 @@
 """One district as a Clever and as a OneRoster source in one store: the same people are linked, and each record stays its source's."""
 
 import json
-import os
-import pwd
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -11,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from syncd.account import of_system
 from syncd.sandbox import District, Sandbox, running
 from syncd.sandbox.district import User, clever_id_of, facets
 from syncd.settings.guard import GuardSettings
@@ -20,6 +19,7 @@ from syncd.sync import alike
 from tests import stores
 from tests.commands import syncd
 from tests.journeys.synced import Synced
+from tests.who import OPERATOR
 
 ANY_CHANGE = GuardSettings(
     max_deactivations="100%", max_deactivations_per_school="100%", max_creations="100%", max_updates="100%", floor=1000, rekey="apply"
@@ -242,7 +242,7 @@ def test_a_person_sees_what_waits_without_names_and_accepts_it(decided: Any) -> 
     both.sis.sync()
     assert both.links()[ids(child)] == ("linked", "person", None)
     assert child.id not in syncd("links", "--proposed")
-    account = pwd.getpwuid(os.getuid()).pw_name
+    account = of_system()
     assert f"linked: {ids(child)[0]} of clever by a person ({account})" in syncd("history", "user", child.id)
     [link] = json.loads(syncd("history", "user", ids(child)[0], "--json"))["links"]
     assert (link["other_source"], link["other_id"], link["decided_by"]) == ("sis", child.id, account) and link["decided_at"]
@@ -300,7 +300,7 @@ def test_a_person_who_is_forgotten_is_linked_with_nobody(districts: Callable[...
     mine, other = ids(students(both.sis.sandbox)[0])
     assert (mine, other) in both.links()
     now = datetime.now(UTC)
-    proof = purge.forget(both.sis.store, "sis", other, now, account="operator", force=True, dry_run=True)
+    proof = purge.forget(both.sis.store, "sis", other, now, by=OPERATOR, force=True, dry_run=True)
     assert proof.sources[0].counts["links"] == 1 and (mine, other) in both.links()
-    purge.forget(both.sis.store, "sis", other, now, account="operator", force=True)
+    purge.forget(both.sis.store, "sis", other, now, by=OPERATOR, force=True)
     assert other not in {theirs for _, theirs in both.links()}

@@ -21,6 +21,7 @@ from syncd.sandbox import District, Sandbox, running
 from syncd.store import Store, lease, open_store, purge, roster, runs, sqlite
 from syncd.store.tables import ROSTER, changes, metadata
 from tests.journeys.synced import Synced
+from tests.who import OPERATOR
 
 CLEVER, ONEROSTER = "clever-3.1", "oneroster-1.2-oauth2"
 YEAR = {"inactive_days": 365}
@@ -105,7 +106,7 @@ def later(store: Store, **span: int) -> datetime:
 
 
 def purged(store: Store, at: datetime, policy: dict[str, int] = YEAR, **options: Any) -> purge.Proof:
-    return purge.purge(store, lambda _source: policy, at, account="operator", **options)
+    return purge.purge(store, lambda _source: policy, at, by=OPERATOR, **options)
 
 
 def rows(store: Store) -> dict[str, list[Any]]:
@@ -339,16 +340,16 @@ def test_while_a_run_goes_on_nothing_is_purged(store: Store) -> None:
 def test_one_who_asks_is_forgotten_at_once_and_one_who_is_active_is_not(source: Synced) -> None:
     at = datetime.now(UTC)
     with pytest.raises(StoreError, match="no user"):
-        purge.forget(source.store, "springfield", "nobody", at, account="operator")
+        purge.forget(source.store, "springfield", "nobody", at, by=OPERATOR)
     active = next(roster.records(source.store, "user"))["id"]
     with pytest.raises(StoreError, match="is active"):
-        purge.forget(source.store, "springfield", active, at, account="operator")
-    purge.forget(source.store, "springfield", "child", at, account="operator", dry_run=True)
+        purge.forget(source.store, "springfield", active, at, by=OPERATOR)
+    purge.forget(source.store, "springfield", "child", at, by=OPERATOR, dry_run=True)
     assert child(source.store)["family_name"] == f"{WORD}B"
-    purge.forget(source.store, "springfield", "child", at, account="operator")
+    purge.forget(source.store, "springfield", "child", at, by=OPERATOR)
     assert child(source.store)["family_name"] is None and files_with(source.store, WORD, BORN) == set()
     assert [one["policy"] for one in purge.history_of(source.store)] == [None]
-    purge.forget(source.store, "springfield", active, at + timedelta(seconds=1), account="operator", force=True)
+    purge.forget(source.store, "springfield", active, at + timedelta(seconds=1), by=OPERATOR, force=True)
     [forgotten] = roster.record(source.store, "user", active)
     assert (forgotten["status"], forgotten["family_name"]) == ("active", None)
     source.sync()

@@ -4,7 +4,9 @@ everything that anybody could see must be the same on both sides."""
 import datetime as times
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -13,9 +15,10 @@ from sqlalchemy import Connection, select
 
 from syncd.contract.connector import Context
 from syncd.contract.document import Presence
-from syncd.errors import CanNotUndo
+from syncd.errors import CanNotUndo, ConfigError
 from syncd.report import Mode, RunReport, State, Trigger
 from syncd.roster.kinds import PLURAL
+from syncd.roster.scope import Scope
 from syncd.settings.guard import GuardSettings
 from syncd.store import Store, open_store, roster, runs, tables
 from syncd.sync import run as sync
@@ -130,13 +133,48 @@ class District:
         self.check()
         return report
 
+    def part(self, scope: Scope, mischief: Mischief = HONEST) -> RunReport | None:
+        """Pull one school or one user, and compare everything. None when the process died on it, or nothing was pulled whole before."""
+        said = Said()
+        if runs.last_whole(self.store, SOURCE) is None:
+            with suppress(ConfigError):
+                self._run(mischief, said, scope=scope)
+                raise AssertionError("a part was pulled before everything was")
+            return None
+        try:
+            report = self._run(mischief, said, scope=scope)
+        except Killed:
+            self._died()
+            return None
+        own = ("org" if scope.kind == "school" else "user"), scope.id
+        if report.state == State.FAILED:
+            # Nobody knows it; or the source knows nobody else who is asked for, so that it is not believed.
+            unknown = own not in self.sis.records and not any(found for (kind, _), found in said.asked.items() if kind == own[0])
+            assert mischief.breaks_at or mischief.mute or unknown, report.error
+            self.oracle.failed(report.run, Clock.moment)
+        else:
+            said.incremental = True
+            stayed = self.oracle.follow(scope, said, self._answer(mischief), nested=self.sis.nested)
+            outcome = replace(self._judge(said, mischief), stayed=stayed)
+            self._compare(report, outcome, said)
+            self.oracle.apply_pull(report.run, outcome, said, Clock.moment)
+            # A pull of changes from where the last one stood brings the rest.
+            self.faithful = self.faithful and mischief == HONEST and not outcome.held and not self.oracle.waiting
+        self.check()
+        return report
+
     def _judge(self, said: Said, mischief: Mischief) -> Outcome:
+        return self.oracle.judge(said, self._answer(mischief), self.stating, Clock.moment)
+
+    def _answer(self, mischief: Mischief) -> Callable[[str, str], Presence]:
+        """What the source says when it is asked for one record."""
+
         def answer(kind: str, record_id: str) -> Presence:
             if mischief.mute:
                 return Presence.CANNOT_TELL
             return Presence.FOUND if (kind, record_id) in self.sis.records else Presence.GONE
 
-        return self.oracle.judge(said, answer, self.stating, Clock.moment)
+        return answer
 
     def killed_before_apply(self, mode: Mode = Mode.FULL) -> None:
         """A run that knows what it would do, and dies."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from syncd.contract.document import Presence
+from syncd.roster.scope import Scope
 from tests.model.plan import (
     CREATE,
     DEACTIVATE,
@@ -29,6 +30,13 @@ SCHOOL = {"section": "school_id", "enrollment": "school_id"}
 # What may not be without the other: (kind, the field that names the other, the other's kind).
 LEANS_ON = (("section", "school_id", "org"), ("enrollment", "section_id", "section"), ("enrollment", "user_id", "user"))
 OUT_OF_DATE = -1
+# {kind: (the field that names another record, the other's kind)}.
+NAMED = {
+    "org": (),
+    "section": (("school_id", "org"),),
+    "user": (("roles", "org"),),
+    "enrollment": (("section_id", "section"), ("user_id", "user")),
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,64 @@ class Oracle:
 
     def active(self, kind: str) -> dict[str, Row]:
         return {record_id: row for (of, record_id), row in self.rows.items() if of == kind and row.active}
+
+    # ── a part ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def follow(self, scope: Scope, said: Said, answer: Callable[[str, str], Presence], *, nested: bool) -> dict[str, int]:
+        """Complete what was said in a pull of a part by whom has to be asked for, and check that nobody else was: who we hold in the part
+        and did not come, and whom those who came name and nobody knows. Gives back how many of a kind answered who did not come."""
+        own = ("org" if scope.kind == "school" else "user"), scope.id
+        there = answer(*own) is Presence.FOUND
+        said.statements += said.asked[own] if there else [Statement(*own, {}, True, None)]
+        lists = {kind for kind in KINDS if RESOURCE[kind] in said.finished} if there else {"section", "user", "enrollment"}
+        missing = {key for key in self._not_come(scope, said, nested) if key[0] in lists and (there or scope.kind == "user")}
+        asked, stayed = {own} | missing, {kind: 0 for kind, _ in missing}
+        gone = {key for key in asked if answer(*key) is Presence.GONE}
+        # Who is asked for only to see whether the source knows anybody is drawn by lot.
+        controls = {key for key in said.asked.keys() - asked if key in self.rows and self.rows[key].active}
+        assert all(sum(of == kind for of, _ in controls) <= 3 for kind in KINDS)
+        assert {kind for kind, _ in controls} <= {kind for kind, _ in gone}
+        believed = {key[0] for key in asked | controls if said.asked[key]}
+        for kind, record_id in sorted(missing):
+            stayed[kind] += answer(kind, record_id) is Presence.FOUND
+            said.statements += said.asked[kind, record_id]
+            if (kind, record_id) in gone and kind in believed:
+                said.statements.append(Statement(kind, record_id, {}, True, None))
+        while named := self._named(scope, said) - asked:
+            asked |= named
+            for key in sorted(named):
+                said.statements += said.asked[key]
+        assert asked | controls == said.asked.keys(), f"asked for {sorted(said.asked)}, should be {sorted(asked)}"
+        return stayed
+
+    def _not_come(self, scope: Scope, said: Said, nested: bool) -> set[Key]:
+        """The documents of those whom we hold in the part, as far as they did not come."""
+        came = {("section", one.document) if one.document else (one.kind, one.id) for one in said.statements}
+        mine = set()
+        for (kind, record_id), row in self.rows.items():
+            if scope.kind == "user":
+                here = kind == "enrollment" and row.fields["user_id"] == scope.id
+            elif kind == "user":
+                here = any(role["org_id"] == scope.id for role in row.fields["roles"])
+            else:
+                here = kind != "org" and row.fields["school_id"] == scope.id
+            if row.active and here:
+                mine.add(("section", row.document or "") if nested and kind == "enrollment" else (kind, record_id))
+        return mine - came
+
+    def _named(self, scope: Scope, said: Said) -> set[Key]:
+        """Whom the statements name anew, and who is neither said nor active."""
+        found = set()
+        for one in said.statements:
+            row = self.rows.get((one.kind, one.id))
+            for name, other in NAMED[one.kind]:
+                same = row is not None and row.active and row.fields.get(name) == one.fields.get(name)
+                if one.gone or same or (scope.kind, name) == ("user", "user_id"):
+                    continue
+                value = one.fields[name]
+                found |= {(other, value)} if isinstance(value, str) else {(other, role["org_id"]) for role in value}
+        said_of = {(one.kind, one.id) for one in said.statements}
+        return {key for key in found - said_of if key not in self.rows or not self.rows[key].active}
 
     # ── a pull ───────────────────────────────────────────────────────────────────────────────────────────
 

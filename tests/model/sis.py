@@ -17,6 +17,7 @@ from syncd.contract.connector import Abilities, Connector, Context, Resource
 from syncd.contract.document import Cursor, Document, Finished, Page, Presence, Reading
 from syncd.errors import FullPullNeeded, SourceUnavailable
 from syncd.roster.kinds import KINDS
+from syncd.roster.scope import Scope
 
 Key = tuple[str, str]
 Fields = dict[str, Any]
@@ -72,12 +73,14 @@ class Statement:
 
 @dataclass
 class Said:
-    """All that the source said in one pull. finished: the resources that came to their end without a doubt."""
+    """All that the source said in one pull. finished: the resources that came to their end without a doubt. asked: what was asked for by
+    id in a pull of a part, and what the documents that came so say."""
 
     incremental: bool = False
     statements: list[Statement] = field(default_factory=list)
     finished: set[str] = field(default_factory=set)
     cursor: int | None = None
+    asked: dict[Key, list[Statement]] = field(default_factory=dict)
 
 
 def statements(resource: str, payload: Fields, *, gone: bool) -> list[Statement]:
@@ -144,7 +147,7 @@ class Sis:
 class InMemory(Connector):
     """A connector to a Sis, for one run. said: what it gives is written down there."""
 
-    abilities = Abilities(incremental=True, one=True)
+    abilities = Abilities(incremental=True, one=True, scopes=frozenset({"school", "user"}))
 
     def __init__(self, sis: Sis, mischief: Mischief, said: Said, context: Context) -> None:
         super().__init__(None, context)
@@ -161,23 +164,22 @@ class InMemory(Connector):
         self.said.finished.clear()
         cursor = len(self.sis.feed)
         for resource in self.resources():
-            yield from self._pages_of(resource.name)
+            yield from self._pages_of(resource.name, [key for key in self.sis.documents if key[0] == resource.name])
         self.said.cursor = cursor
         yield Cursor(cursor)
 
-    def _pages_of(self, resource: str) -> Iterator[Page | Finished]:
+    def _pages_of(self, resource: str, documents: list[Key]) -> Iterator[Page | Finished]:
         mischief = self.mischief
         if resource == mischief.refuses:
             yield Finished(resource, f"{resource} is no longer shared")
             return
-        documents = [] if resource == mischief.empties else [key for key in self.sis.documents if key[0] == resource]
-        given = [version for key in documents for version in self._versions(key)]
+        given = [version for key in documents for version in self._versions(key) if resource != mischief.empties]
         for start in range(0, len(given), PAGE):
             yield self._page(resource, [(payload, False) for payload in given[start : start + PAGE]])
             if resource == mischief.cuts:
                 return
         self.said.finished.add(resource)
-        yield Finished(resource)
+        yield Finished(resource, roles=("student",))
 
     def _versions(self, key: Key) -> list[Fields]:
         now, before = self.sis.documents[key], self.sis.earlier.get(key)
@@ -221,8 +223,29 @@ class InMemory(Connector):
             self.said.statements += statements(resource, payload, gone=gone)
         return Page(resource, [Document(resource, payload["id"], json.dumps(payload).encode(), gone) for payload, gone in given])
 
-    def ask(self, resource: str, record_id: str) -> Presence:
-        return self.answer(KIND[resource], record_id)
+    def part(self, scope: Scope) -> Iterator[Page | Finished]:
+        self.said.incremental = True
+        for resource in self.resources()[1:]:
+            documents = [key for key in self.sis.documents if key[0] == resource.name and self._belongs(key, scope)]
+            yield from self._pages_of(resource.name, documents)
+
+    def _belongs(self, key: Key, scope: Scope) -> bool:
+        resource, fields = key[0], self.sis.documents[key]
+        if scope.kind == "user":
+            mine = any(person["user_id"] == scope.id for person in fields.get("people", ()))
+            return mine or (resource == "enrollments" and fields["user_id"] == scope.id)
+        if resource == "users":
+            return any(role["org_id"] == scope.id for role in fields["roles"])
+        return bool(fields["school_id"] == scope.id)
+
+    def find(self, resource: str, record_id: str) -> Document | Presence:
+        answer, key = self.answer(KIND[resource], record_id), (resource, record_id)
+        self.said.asked[KIND[resource], record_id] = []
+        if answer is not Presence.FOUND:
+            return answer
+        payload = self.sis.documents[key]
+        self.said.asked[KIND[resource], record_id] = statements(resource, payload, gone=False)
+        return Document(resource, record_id, json.dumps(payload).encode())
 
     def answer(self, kind: str, record_id: str) -> Presence:
         """What the source says when it is asked for one record."""

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from syncd.report import Mode, State
+from syncd.roster.scope import Scope
 from tests import stores
 from tests.model.district import OPEN, STRICT, District
 from tests.model.oracle import Limits
@@ -215,6 +216,24 @@ class SchoolYear(RuleBasedStateMachine):
             "all sorts": st.builds(Mischief, hides=some, stale=some, doubles=some, refuses=st.none() | resource, repeats=st.integers(0, 5)),
         }
         self.district.pull(mode, data.draw(st.sampled_from(sorted(one)).flatmap(lambda name: one[name]), "mischief"))
+
+    @rule(data=st.data(), kind=st.sampled_from(["school", "user"]))
+    def a_part_is_pulled(self, data: st.DataObject, kind: Any) -> None:
+        """One school, or one student: here, gone, or never heard of; and what can go wrong with it."""
+        ids = ["o1", "o2", "o3"] if kind == "school" else [f"u{number}" for number in range(1, 13)] + self._of("user")
+        documents = sorted(self.sis.documents)
+        some = st.frozensets(st.sampled_from(documents), max_size=4) if documents else st.just(frozenset())
+        resource = st.sampled_from([resource.name for resource in self.sis.resources()])
+        wrong = st.one_of(
+            st.just(Mischief()),
+            st.builds(Mischief, breaks_at=st.integers(1, 3), breaks_how=st.sampled_from(["fails", "stopped", "killed"])),
+            st.builds(Mischief, hides=some, mute=st.booleans()),
+            st.builds(Mischief, refuses=resource),
+            st.builds(Mischief, cuts=resource),
+            st.builds(Mischief, empties=resource),
+            st.builds(Mischief, stale=some),
+        )
+        self.district.part(Scope(kind, data.draw(st.sampled_from(ids), "id")), data.draw(wrong, "mischief"))
 
     @rule(data=st.data())
     def a_pull_that_is_not_whole(self, data: st.DataObject) -> None:

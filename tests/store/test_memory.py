@@ -29,6 +29,7 @@ from syncd.store.tables import runs as table_of_runs
 from syncd.sync import compare, hold, reach, staging, undo
 from syncd.sync.staging import STAGED, planned
 from tests import stores
+from tests.who import OPERATOR
 
 SOURCE = "springfield"
 SMALL, LARGE = 1_000, 12_000
@@ -166,7 +167,7 @@ def purging(kind: str, at: datetime, days: dict[str, int], **options: Any) -> Ca
     """Purge by a policy, and print what went; how many of a kind that was."""
 
     def work(store: Store) -> int:
-        proof = purge.purge(store, lambda _source: days, at, account="operator", **options)
+        proof = purge.purge(store, lambda _source: days, at, by=OPERATOR, **options)
         _print(proof_of(store, proof))
         [gone] = proof.sources
         return gone.counts[kind]

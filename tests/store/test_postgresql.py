@@ -18,13 +18,15 @@ from sqlalchemy.exc import OperationalError
 from syncd.errors import AlreadyRunning, ConfigError, DaemonRunning, StoreError
 from syncd.sandbox import District, Sandbox, running
 from syncd.settings.file import load
-from syncd.store import Store, bulk, lease, open_store, roster, runs
+from syncd.store import Store, accounts, audit, bulk, lease, open_store, roster, runs
 from syncd.store.move import move
 from syncd.store.tables import ROSTER, metadata
 from syncd.sync import run as run_module
 from tests import stores
 from tests.commands import syncd
 from tests.journeys.synced import Synced
+from tests.store.conftest import later
+from tests.who import PRINCIPAL
 
 CLEVER = "clever-3.1"
 
@@ -44,9 +46,9 @@ def source(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def rows(store: Store) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table but the runs' own."""
+    """Every row of every table but the runs' own and their totals."""
     with store.read() as connection:
-        tables = [table for table in metadata.sorted_tables if table.name not in ("runs", "run_log", "sources")]
+        tables = [table for table in metadata.sorted_tables if table.name not in ("runs", "run_log", "sources", "tallies")]
         return {table.name: sorted(map(tuple, connection.execute(select(table))), key=repr) for table in tables}
 
 
@@ -224,6 +226,19 @@ def test_a_store_moves_whole_and_the_runs_go_on(sandbox: Sandbox, tmp_path: Path
     assert source.differences() == []
     with pytest.raises(StoreError, match="is not empty"):
         move(old, new)
+
+
+def test_accounts_sessions_and_the_log_move_along_and_the_log_goes_on(school_staff: Store) -> None:
+    new = open_store(stores.server().fresh())
+    moved = move(school_staff, new)
+    assert moved["accounts"] == 2 and moved["audit"] == len(list(audit.listed(school_staff)))
+    assert list(audit.listed(new)) == list(audit.listed(school_staff)) and accounts.listed(new) == accounts.listed(school_staff)
+    [last] = audit.listed(new, limit=1)
+    accounts.disable(new, "chalmers", by=PRINCIPAL, now=later(days=1))
+    [newest] = audit.listed(new, limit=1)
+    assert (newest.id, newest.action) == (last.id + 1, "account disable")
+    with pytest.raises(StoreError), new.write() as connection:
+        connection.execute(text("TRUNCATE audit"))
 
 
 def test_a_move_that_does_not_come_out_the_same_leaves_nothing(source: Synced, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@ from syncd.store.tables import held_changes, purged, user_parts, waiting
 from syncd.sync.run import Order, run
 from tests import stores
 from tests.store.test_memory import AT, district, everybody_left
+from tests.who import OPERATOR
 
 DAYS = {"inactive_days": 30}
 LISTS = {"org": "orgs", "section": "sections", "user": "users", "enrollment": "enrollments"}
@@ -80,11 +81,11 @@ class School:
 
     def purge(self, **span: int) -> purge.Proof:
         """So long from now."""
-        return purge.purge(self.store, lambda _source: DAYS, datetime.now(UTC) + timedelta(**span), account="operator")
+        return purge.purge(self.store, lambda _source: DAYS, datetime.now(UTC) + timedelta(**span), by=OPERATOR)
 
     def again(self, **span: int) -> list[int]:
         """Purge without a policy: how many were purged before and are back."""
-        proof = purge.purge(self.store, lambda _source: {}, datetime.now(UTC) + timedelta(**span), account="operator")
+        proof = purge.purge(self.store, lambda _source: {}, datetime.now(UTC) + timedelta(**span), by=OPERATOR)
         return [one.counts["again"] for one in proof.sources]
 
     def tell(self, table: Any) -> str:
@@ -164,7 +165,7 @@ def test_holds_that_nobody_answered_go_with_the_old_values(school: School) -> No
     held = school.sync()
     at = datetime.now(UTC)
     for days, state in ((29, "held"), (30, "rejected")):
-        purge.purge(school.store, lambda _source: {"history_days": 30}, at + timedelta(days=days), account="operator")
+        purge.purge(school.store, lambda _source: {"history_days": 30}, at + timedelta(days=days), by=OPERATOR)
         assert runs.get(school.store, held.run).state == state
         assert ("Wiggum-s9" in school.tell(held_changes)) == (state == "held")
 
@@ -235,7 +236,7 @@ def test_a_run_that_lost_no_value_can_still_be_undone(school: School) -> None:
     school.sync()
     school.add(gone)
     returned = school.sync()
-    purge.purge(school.store, lambda _source: {"history_days": 1}, datetime.now(UTC) + timedelta(days=9), account="operator")
+    purge.purge(school.store, lambda _source: {"history_days": 1}, datetime.now(UTC) + timedelta(days=9), by=OPERATOR)
     assert school.sync(undoes=returned.run, trigger=Trigger.UNDO).state == "applied"
     assert (school.user("s1")["status"], school.user("s1")["family_name"]) == ("inactive", "Wiggum-s1")
 
@@ -286,10 +287,10 @@ def test_the_tombstones_name_nobody_and_a_line_cut_short_spoils_no_other(school:
     for one in ("s1", "s2"):
         del school.records[one]
     school.sync()
-    purge.forget(school.store, "springfield", "s1", datetime.now(UTC), account="operator")
+    purge.forget(school.store, "springfield", "s1", datetime.now(UTC), by=OPERATOR)
     path = school.store.beside.with_name(f"{school.store.beside.name}.purged")
     path.write_text(path.read_text().rstrip("\n")[:-3])
-    purge.forget(school.store, "springfield", "s2", datetime.now(UTC), account="operator")
+    purge.forget(school.store, "springfield", "s2", datetime.now(UTC), by=OPERATOR)
     stones = tombstones.read(school.store)
     told = {(source, one): stones.mark(source, "user", one) for source in ("springfield", "shelbyville") for one in ("s1", "s2")}
     assert stones.days(told.values()).keys() == {told["springfield", "s2"]}
@@ -319,7 +320,7 @@ def test_a_purge_of_four_times_as_many_is_four_times_the_work(counted: bool, tmp
         if counted:
             store.take_stock()
         with steps(store) as taken:
-            proof = purge.purge(store, lambda _source: {"inactive_days": 1}, AT + timedelta(days=1), account="operator", dry_run=True)
+            proof = purge.purge(store, lambda _source: {"inactive_days": 1}, AT + timedelta(days=1), by=OPERATOR, dry_run=True)
         assert [one.counts["users"] for one in proof.sources] == [students]
         work.append(taken())
         store.close()

@@ -20,6 +20,7 @@ from syncd.store.tables import pages as kept
 from syncd.sync import absent, known
 from syncd.sync.run import Order, run
 from tests import stores
+from tests.who import OPERATOR
 
 RESOURCES = (
     Resource("orgs", ("org",), one=True),
@@ -365,7 +366,7 @@ def test_after_an_undo_everything_is_read_again(provider: Provider) -> None:
 
 
 def test_a_person_who_was_forgotten_and_is_still_sent_is_read_again(provider: Provider) -> None:
-    purge.forget(provider.store, "springfield", "u006", datetime.now(UTC), account="somebody", force=True)
+    purge.forget(provider.store, "springfield", "u006", datetime.now(UTC), by=OPERATOR, force=True)
     report = provider.sync()
     assert len(provider.read) == 42 and report.counts["users"].updated + report.counts["users"].reactivated == 1
 

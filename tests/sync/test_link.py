@@ -22,6 +22,7 @@ from syncd.store.tables import runs as runs_table
 from syncd.sync import alike, link
 from syncd.sync.link import Person
 from tests import stores
+from tests.who import PRINCIPAL
 
 USER = ROSTER["user"]
 NOBODY = dict.fromkeys(("given_name", "family_name", "birth_date", "student_number", "state_id", "email"))
@@ -216,7 +217,7 @@ def test_links_are_what_a_slow_look_at_everybody_says(here: District, steps: lis
             else:
                 state, one, other = step
                 try:
-                    link.decide(here.store, Person("clever", one), Person("sis", other), state, "principal")
+                    link.decide(here.store, Person("clever", one), Person("sis", other), state, PRINCIPAL)
                 except SyncdError:
                     continue
                 decided.add((one, other))
@@ -329,7 +330,7 @@ def test_who_is_inactive_keeps_the_link_and_returns_to_it(here: District) -> Non
 def test_a_refused_pair_is_never_proposed_again(here: District) -> None:
     here.day("clever", a={**ADA, "student_number": "7"})
     here.day("sis", z={**ADA, "student_number": "7"})
-    link.decide(here.store, Person("sis", "z"), Person("clever", "a"), "refused", "principal")
+    link.decide(here.store, Person("sis", "z"), Person("clever", "a"), "refused", PRINCIPAL)
     assert here.links() == {("a", "z"): ("refused", "student-number", None)}
     here.day("sis", z={**ADA, **HOME, "student_number": "7"})
     here.day("clever", a={**ADA, **HOME, "student_number": "7"})
@@ -340,27 +341,27 @@ def test_who_is_refused_under_one_number_is_found_by_what_else_there_is(here: Di
     here.day("clever", a={**ADA, **HOME, "student_number": "7"})
     here.day("sis", y={**ADA, "student_number": "7"}, z={**ADA, **HOME})
     assert here.links() == {("a", "y"): ("linked", "student-number", None)}
-    link.decide(here.store, Person("clever", "a"), Person("sis", "y"), "refused", "principal")
+    link.decide(here.store, Person("clever", "a"), Person("sis", "y"), "refused", PRINCIPAL)
     assert here.links() == {("a", "y"): ("refused", "student-number", None), ("a", "z"): ("linked", "email", None)}
 
 
 def test_a_persons_link_stands_against_whatever_the_sources_say_later(here: District) -> None:
     here.day("clever", a=ADA)
     here.day("sis", y={**UMA, "student_number": "7"}, z=UMA)
-    link.decide(here.store, Person("clever", "a"), Person("sis", "z"), "linked", "principal")
+    link.decide(here.store, Person("clever", "a"), Person("sis", "z"), "linked", PRINCIPAL)
     here.day("clever", a={**UMA, "student_number": "7"})
     assert here.links() == {("a", "z"): ("linked", "person", None)}
     with pytest.raises(SyncdError, match="sis z already"):
-        link.decide(here.store, Person("clever", "a"), Person("sis", "y"), "linked", "principal")
+        link.decide(here.store, Person("clever", "a"), Person("sis", "y"), "linked", PRINCIPAL)
     with pytest.raises(SyncdError, match="sis has no user nobody"):
-        link.decide(here.store, Person("clever", "a"), Person("sis", "nobody"), "linked", "principal")
+        link.decide(here.store, Person("clever", "a"), Person("sis", "nobody"), "linked", PRINCIPAL)
 
 
 def test_a_persons_word_settles_the_other_proposals_of_both(here: District) -> None:
     here.day("clever", a={**ADA, "student_number": "7"}, b={**ADA, "student_number": "7"})
     here.day("sis", y={**ADA, "student_number": "7"}, z={**ADA, "student_number": "7"})
     assert len(here.links()) == 4
-    link.decide(here.store, Person("clever", "a"), Person("sis", "y"), "linked", "principal")
+    link.decide(here.store, Person("clever", "a"), Person("sis", "y"), "linked", PRINCIPAL)
     assert here.links() == {("a", "y"): ("linked", "person", None), ("b", "z"): ("proposed", "student-number", "shared")}
 
 
@@ -413,7 +414,7 @@ def test_a_source_that_changes_its_district_takes_only_a_persons_word_along() ->
             here.day(source, a={**ADA, "student_number": "7"}, b={**BEN, "student_number": "8"})
         with here.store.read() as connection:
             assert len(connection.execute(select(links)).all()) == 6
-        link.decide(here.store, Person("clever", "a"), Person("sis", "a"), "linked", "principal")
+        link.decide(here.store, Person("clever", "a"), Person("sis", "a"), "linked", PRINCIPAL)
         here.whose["sis"] = "shelbyville"
         here.day("sis")
         with here.store.read() as connection:

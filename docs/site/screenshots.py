@@ -1,0 +1,64 @@
+"""Pictures of the console's pages, in docs/screenshots, out of a pretend district: `make screenshots`."""
+
+import shutil
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from playwright.sync_api import Page, sync_playwright
+
+from tests.console.console import PASSWORDS, Served, served, until
+
+FOLDER = Path("docs/screenshots")
+WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+
+
+def lived_through(console: Served) -> None:
+    """A few school days, and a mass removal that waits for a person."""
+    for _ in range(4):
+        console.sandbox.day()
+        console.sync_by_hand()
+    console.sandbox.rehearse("mass-removal")
+    console.sync_by_hand("--full")
+
+
+def pages(page: Page, console: Served) -> dict[str, str]:
+    """{name of a picture: address}."""
+    page.goto(f"{console.url}/roster?kind=users&source=springfield")
+    person = page.get_by_role("rowheader").first.get_by_role("link").get_attribute("href")
+    page.goto(f"{console.url}/runs?state=held")
+    held = page.get_by_role("rowheader").first.get_by_role("link").get_attribute("href")
+    assert person and held
+    return {
+        "overview": "/", "source": "/sources/springfield", "new-source": "/sources/new", "connect-clever": "/sources/new?connector=clever",
+        "connect-oneroster": "/sources/new?connector=oneroster", "runs": "/runs", "run": "/runs/2", "held": held,
+        "roster": "/roster?kind=users", "person": person, "logs": "/logs", "quality": "/quality?source=springfield", "audit": "/audit",
+    }  # fmt: skip
+
+
+def main() -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        raise SystemExit("no Chromium is here: `make tools` installs Debian's (as root)")
+    FOLDER.mkdir(exist_ok=True)
+    with TemporaryDirectory() as folder, served(Path(folder), students=400, synced=True) as console, sync_playwright() as playwright:
+        lived_through(console)
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        for ending, viewport, scheme in (("", WIDE, "light"), ("-phone", PHONE, "dark")):
+            page = browser.new_context(viewport=viewport, color_scheme=scheme).new_page()  # type: ignore[arg-type]
+            page.goto(f"{console.url}/signin")
+            page.screenshot(path=FOLDER / f"sign-in{ending}.png")
+            page.get_by_label("Account").fill("ada")
+            page.get_by_label("Password").fill(PASSWORDS["ada"])
+            page.get_by_role("button", name="Sign in").click()
+            page.get_by_role("button", name="Sign out").wait_for()
+            for name, address in pages(page, console).items():
+                page.goto(console.url + address)
+                until(lambda page=page: page.evaluate("() => document.readyState === 'complete'"))
+                page.screenshot(path=FOLDER / f"{name}{ending}.png")
+        browser.close()
+    sys.stderr.write(f"{FOLDER}: {len(list(FOLDER.glob('*.png')))} pictures\n")
+
+
+if __name__ == "__main__":
+    main()

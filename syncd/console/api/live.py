@@ -1,0 +1,55 @@
+"""Server-sent events: runs and their log lines as they come."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+
+from syncd.console.api.answers import WRONG, Log
+from syncd.console.who import Here, Viewer, may_see
+from syncd.view import lines
+
+router = APIRouter(tags=["live"], responses=WRONG)
+
+
+class Events(StreamingResponse):
+    media_type = "text/event-stream"
+
+
+@router.get("/api/log")
+def latest(
+    site: Here,
+    who: Viewer,
+    source: Annotated[str | None, Query(max_length=63)] = None,
+    run: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    level: Annotated[str | None, Query(pattern="^(debug|info|warning|error|critical)$")] = None,
+    limit: Annotated[int, Query(ge=1, le=2000)] = lines.PAGE,
+) -> Log:
+    """The latest log lines of all runs, oldest first. level: the least that is told."""
+    return Log(lines=lines.latest(site.store, source=who.source or source, run=run, level=level, limit=limit))
+
+
+@router.get("/api/events", response_class=Events)
+async def events(
+    request: Request,
+    site: Here,
+    who: Viewer,
+    source: Annotated[str | None, Query(max_length=63)] = None,
+    run: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None,
+    level: Annotated[str | None, Query(pattern="^(debug|info|warning|error|critical)$")] = None,
+) -> Events:
+    """What happens from now on, as server-sent events: `line` (a log line) and `run` (where a run stands), as JSON each."""
+    least = lines.LEVELS.index(level) if level else 0
+
+    async def told() -> AsyncIterator[bytes]:
+        async for name, what in site.tail.watch():
+            if name == "alive":
+                yield b": alive\n\n"
+            elif not may_see(who, what["source"]) or (source and what["source"] != source) or (run and what["run"] != run):
+                continue
+            elif name == "run" or lines.LEVELS.index(what["level"]) >= least:
+                yield b"event: " + name.encode() + b"\ndata: " + msgspec.json.encode(what) + b"\n\n"
+
+    return Events(told(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
