@@ -1,6 +1,6 @@
 """Asks a source for one record after the other, and stages what it answers."""
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, false, func, select
 
 from syncd.contract.connector import Connector
 from syncd.contract.document import Document, Page, Presence
@@ -38,14 +38,16 @@ class Asking:
             answers.append(answer)
         return Presence.GONE if answers and set(answers) == {Presence.GONE} else Presence.CANNOT_TELL
 
-    def tells(self, kind: str) -> bool:
+    def tells(self, kind: str, inside: ColumnElement[bool] | None = None) -> bool:
         """Whether the source answers for any record of a kind. One that has nothing at such an address, or shares nothing any more, says of
-        everybody that there is no such record, and where no whole list says the same it is not to be believed."""
+        everybody that there is no such record, and where no whole list says the same it is not to be believed. inside: who belongs to
+        what may be gone as a whole, and is asked for only where there is nobody else."""
         if kind not in self._tells:
             held, asked = ROSTER[kind].c, [one for of, one in self.asked if of == kind]
             drawn = select(held.id).where(held.source == self.source, held.status == "active", held.id.not_in(asked))
+            last = false() if inside is None else func.coalesce(inside, false())
             with self.connection.begin():
-                ids = self.connection.execute(drawn.order_by(func.random()).limit(CONTROLS)).scalars().all()
+                ids = self.connection.execute(drawn.order_by(last, func.random()).limit(CONTROLS)).scalars().all()
             self._tells[kind] = any(isinstance(self.find(kind, one), Document) for one in ids)
         return self._tells[kind]
 

@@ -93,14 +93,14 @@ def _ask_for_missing(asking: Asking, scope: Scope, most: int) -> Confirmed:
         whole = names and all(name in doubts and doubts[name] is None for name in names)
         expected = _expected(asking, scope, kind) if whole else None
         if expected is not None:
-            _ask(asking, kind, _without_those_who_came(asking, kind, expected), most, confirmed)
+            _ask(asking, scope, kind, _without_those_who_came(asking, kind, expected), most, confirmed)
     if scope.kind == "user":
         # A user's guardians stand in no list that they could be missing from.
         confirmed.present.pop("user", None)
     return confirmed
 
 
-def _ask(asking: Asking, kind: str, missing: Select[Any], most: int, confirmed: Confirmed) -> None:
+def _ask(asking: Asking, scope: Scope, kind: str, missing: Select[Any], most: int, confirmed: Confirmed) -> None:
     with asking.connection.begin():
         count = asking.connection.execute(select(func.count()).select_from(missing.subquery())).scalar_one()
         drawn = asking.connection.execute(missing.order_by(func.random()).limit(most)).scalars().all()
@@ -109,7 +109,7 @@ def _ask(asking: Asking, kind: str, missing: Select[Any], most: int, confirmed: 
     answers = {record_id: asking.find(kind, record_id) for record_id in drawn}
     there = [answer for answer in answers.values() if isinstance(answer, Document)]
     gone = [record_id for record_id, answer in answers.items() if answer is Presence.GONE]
-    if gone and not asking.tells(kind):
+    if gone and not asking.tells(kind, _has_to_do_with(asking, scope, kind)):
         log.warning("missing records could not be asked for", kind=kind, count=len(gone))
         gone = []
     for document in there:
@@ -157,6 +157,13 @@ def _belongs(asking: Asking, scope: Scope, kind: str) -> ColumnElement[bool] | N
         case "user":
             return _has_role(asking, scope, held.roles)
     return None
+
+
+def _has_to_do_with(asking: Asking, scope: Scope, kind: str) -> ColumnElement[bool] | None:
+    """Whether a record that we hold belongs to the part, or is a user with any role there."""
+    if (scope.kind, kind) == ("school", "user"):
+        return type_coerce(ROSTER["user"].c.roles, Text).contains(canonical(scope.id), autoescape=True)
+    return _belongs(asking, scope, kind)
 
 
 def _has_role(asking: Asking, scope: Scope, roles: Any) -> ColumnElement[bool] | None:
