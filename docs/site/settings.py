@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -39,6 +40,7 @@ WORDS: dict[Any, str] = {
     Secret: "secret",
     Schedule: "schedule",
     Limit: "limit",
+    IPv4Network | IPv6Network: "network",
 }
 
 

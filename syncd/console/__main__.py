@@ -10,6 +10,7 @@ import structlog
 import uvicorn
 
 from syncd.console.app import make_app
+from syncd.console.prompt import Prompt
 from syncd.console.site import Site
 from syncd.errors import SyncdError
 from syncd.observe import logs
@@ -17,6 +18,9 @@ from syncd.settings.file import load
 from syncd.store import open_store
 
 log = structlog.get_logger()
+
+# Connections at once, those of the live log among them; who comes then is told so (503).
+MOST = 1_500
 
 
 def main() -> int:
@@ -29,6 +33,8 @@ def main() -> int:
     server = uvicorn.Server(
         uvicorn.Config(
             make_app(site),
+            http=Prompt,
+            limit_concurrency=MOST,
             log_config=None,
             # What people search for stands in addresses.
             access_log=False,

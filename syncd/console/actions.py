@@ -96,11 +96,9 @@ def save(site: Site, who: Who, source: str, entered: Mapping[str, str], *, seen:
     if seen is None and source in site.settings.sources:
         return [Mistake("name", "is that of a source that is there already")]
     fields = fields_of(entered.get("connector", ""))
-    settings, secrets = form.read(fields, entered)
+    before = {"enabled": False} if seen is None else kept_of(site, who, source).settings
+    settings, secrets = form.read(fields, entered, before)
     settings["connector"] = entered["connector"]
-    was_on = seen is not None and kept_of(site, who, source).settings.get("enabled", True)
-    if not was_on:
-        settings["enabled"] = False
     return _keep(site, who, source, settings, secrets, seen, "source added" if seen is None else "source changed")
 
 

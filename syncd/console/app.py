@@ -19,9 +19,10 @@ from syncd.console.pages import logs as log_pages
 from syncd.console.pages import overview, quality, record, signin, source
 from syncd.console.pages import roster as roster_pages
 from syncd.console.pages import run as run_pages
-from syncd.console.pages.page import problem_page, wants_page
+from syncd.console.pages.page import confirm_page, problem_page, wants_page
 from syncd.console.site import Site
-from syncd.console.who import NotAllowed, SignInNeeded
+from syncd.console.tail import TooMany
+from syncd.console.who import NotAllowed, ProofNeeded, SignInNeeded
 from syncd.errors import AlreadyRunning, CanNotUndo, ConfigError, NothingHeld, StoreError, SyncdError, Unknown, UnknownSource
 
 log = structlog.get_logger()
@@ -41,6 +42,7 @@ STATUS: tuple[tuple[type[SyncdError], int], ...] = (
     (CanNotUndo, 409),
     (ConfigError, 422),
     (StoreError, 503),
+    (TooMany, 503),
     (SyncdError, 409),
 )
 
@@ -83,9 +85,11 @@ def _answer(request: Request, status: int, problem: Problem) -> Response:
     return JSONResponse(problem.model_dump(), status, headers)
 
 
-def _told(request: Request, problem: Exception) -> Response:
+async def _told(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, SyncdError)
     status = next(status for kind, status in STATUS if isinstance(problem, kind))
+    if isinstance(problem, ProofNeeded) and wants_page(request):
+        return confirm_page(request, status, str(problem), await request.form())
     return _answer(request, status, Problem(error=problem.message, advice=problem.advice))
 
 

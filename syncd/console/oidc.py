@@ -51,11 +51,15 @@ class SingleSignOn:
         self._back = console.url + BACK
         self._told: tuple[float, dict[str, Any]] | None = None
 
-    def leave(self, next: str) -> tuple[str, Began]:
-        """(the provider's address to lead to, what the browser keeps meanwhile). Raises SignInDenied when the provider does not answer."""
+    def leave(self, next: str, *, again: bool = False) -> tuple[str, Began]:
+        """again: it is to ask who it is, even if it knows. Gives (the provider's address to lead to, what the browser keeps meanwhile).
+        Raises SignInDenied when the provider does not answer."""
         began = Began(secrets.token_urlsafe(24), secrets.token_urlsafe(24), secrets.token_urlsafe(48), next)
         address = _address(self._provider(), "authorization_endpoint")
-        url, _ = self._session().create_authorization_url(address, state=began.state, nonce=began.nonce, code_verifier=began.verifier)
+        extra = {"prompt": "login"} if again else {}
+        url, _ = self._session().create_authorization_url(
+            address, state=began.state, nonce=began.nonce, code_verifier=began.verifier, **extra
+        )
         return url, began
 
     def come_back(self, store: Store, began: Began, state: str, code: str, now: datetime) -> str:

@@ -1,5 +1,6 @@
 """What keeps other sites out: who may be named as host, what a page may load, and that no answer with data is kept by anybody."""
 
+import asyncio
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Response
@@ -20,8 +21,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-# Bytes of a request's body: forms and orders are small.
-LARGEST = 1_000_000
+# Bytes of a request's body, and seconds in which it has to come: forms and orders are small.
+LARGEST, SLOWEST = 1_000_000, 30.0
+READING = ("GET", "HEAD", "OPTIONS")
 
 
 class Safety:
@@ -53,19 +55,57 @@ class Safety:
                 ]
             await send(message)
 
-        refused = self._refusal(host.hostname, told)
+        refused = self._refusal(host.hostname, host.netloc, scope["method"], told)
         if refused is not None:
             await refused(scope, receive, with_headers)
-        else:
-            await self._app(scope, receive, with_headers)
+            return
+        if scope["method"] not in READING:
+            whole = await _whole(receive)
+            if isinstance(whole, Response):
+                await whole(scope, receive, with_headers)
+                return
+            receive = whole
+        await self._app(scope, receive, with_headers)
 
-    def _refusal(self, host: str | None, told: dict[bytes, bytes]) -> Response | None:
+    def _refusal(self, host: str | None, at: str, method: str, told: dict[bytes, bytes]) -> Response | None:
         if host is None or host.lower() not in self._hosts:
             return PlainTextResponse("This console is not reached by that name. If it should be, add it to [console] hosts.\n", 421)
         length = told.get(b"content-length", b"0")
         if not length.isdigit() or int(length) > LARGEST:
             return PlainTextResponse("The request is too large.\n", 413)
+        if method not in READING and _is_foreign(at, told):
+            return PlainTextResponse("This was sent by a page of another site.\n", 403)
         return None
+
+
+def _is_foreign(at: str, told: dict[bytes, bytes]) -> bool:
+    """Whether a browser says that another site's page sent it. (Programs say nothing of it.)"""
+    if b"sec-fetch-site" in told:
+        return told[b"sec-fetch-site"] not in (b"same-origin", b"none")
+    return b"origin" in told and urlsplit(told[b"origin"].decode("latin-1")).netloc != at
+
+
+async def _whole(receive: Receive) -> Receive | Response:
+    """The body, before anything looks at it: what gives it at once, or the answer to one that is too large or too slow, whatever it said of
+    its length before."""
+    parts: list[Message] = []
+    size = 0
+    try:
+        async with asyncio.timeout(SLOWEST):
+            while not parts or parts[-1].get("more_body", False):
+                parts.append(await receive())
+                size += len(parts[-1].get("body", b""))
+                if size > LARGEST:
+                    return PlainTextResponse("The request is too large.\n", 413, {"Connection": "close"})
+    except TimeoutError:
+        return PlainTextResponse("The request took too long to come.\n", 408, {"Connection": "close"})
+    came = iter(parts)
+
+    async def again() -> Message:
+        part = next(came, None)
+        return await receive() if part is None else part
+
+    return again
 
 
 def guard(app: FastAPI, console: ConsoleSettings) -> None:

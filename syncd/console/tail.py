@@ -22,9 +22,15 @@ SIGN = 30
 FOLLOWED = 6
 # What a watcher may be behind before it is let go: it reads too slowly, and its browser asks again.
 BEHIND = 2_000
+# Watchers at once.
+MOST = 1_000
 
 Event = tuple[str, dict[str, Any]]
 ALIVE: Event = ("alive", {})
+
+
+class TooMany(SyncdError):
+    """So many watch already that another is not served."""
 
 
 class Tail:
@@ -35,6 +41,11 @@ class Tail:
         self._watchers: set[asyncio.Queue[Event | None]] = set()
         self._looking: asyncio.Task[None] | None = None
         self._looks = 0
+
+    def has_room(self) -> None:
+        """Raises TooMany."""
+        if len(self._watchers) >= MOST:
+            raise TooMany("too many watch already.", advice="Try again later.")
 
     async def watch(self) -> AsyncIterator[Event]:
         """What happens from now on: ("line", a log line), ("run", where a run stands) and ("alive", {}), which comes first: nothing that

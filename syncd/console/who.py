@@ -9,9 +9,9 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from syncd.account import Role, Who
+from syncd.account import Role, Via, Who
 from syncd.console.site import Site
-from syncd.errors import SyncdError
+from syncd.errors import SignInDenied, SyncdError
 from syncd.store import accounts, sessions, tokens
 
 # What the browser keeps. `__Host-`: it sends it back to this host only, and over TLS only.
@@ -27,6 +27,10 @@ class SignInNeeded(SyncdError):
 
 class NotAllowed(SyncdError):
     """Whoever asks may not do that."""
+
+
+class ProofNeeded(NotAllowed):
+    """Who is signed in has to prove it once more."""
 
 
 def site(request: Request) -> Site:
@@ -56,6 +60,14 @@ async def word(request: Request) -> str:
     told = request.headers.get("x-csrf-token")
     if told is None and request.headers.get("content-type", "").startswith(FORMS):
         told = (await request.form()).get("csrf")  # type: ignore[assignment]  # a file there is no word
+    return told if isinstance(told, str) else ""
+
+
+async def _password(request: Request) -> str:
+    """The password that came along with a form, to prove once more who it is."""
+    if not request.headers.get("content-type", "").startswith(FORMS):
+        return ""
+    told = (await request.form()).get("password")
     return told if isinstance(told, str) else ""
 
 
@@ -102,6 +114,25 @@ def needs(role: Role) -> Callable[..., Who]:
     return check
 
 
+def proof(request: Request, who: Annotated[Who, Depends(asking)], password: Annotated[str, Depends(_password)]) -> Callable[[], None]:
+    """A dependency: to be called before something grave. Who is signed in at a browser gives the password once more, if that was long ago;
+    a token is no session that lies open. Raises ProofNeeded, and TooManyTries."""
+
+    def check() -> None:
+        here, now, cookie = site(request), datetime.now(UTC), request.cookies.get(cookie_name(request), "")
+        if who.via == Via.API or sessions.is_fresh(here.store, cookie, now):
+            return
+        if not password:
+            raise ProofNeeded("this is grave, and you signed in a while ago.", advice="Give your password once more.")
+        try:
+            sessions.prove(here.store, cookie, password, request.client.host if request.client else "", now)
+        except SignInDenied:
+            raise ProofNeeded("the password is wrong.", advice="Nothing was done.") from None
+
+    return check
+
+
+Proof = Annotated[Callable[[], None], Depends(proof)]
 Viewer = Annotated[Who, Depends(needs(Role.VIEWER))]
 Operator = Annotated[Who, Depends(needs(Role.OPERATOR))]
 Admin = Annotated[Who, Depends(needs(Role.ADMIN))]

@@ -8,6 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -61,6 +62,8 @@ class Abilities:
     scopes: frozenset[str] = frozenset()
 
 
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
 # Seconds between looks at whether a wait is still worth it.
 EVERY = 0.25
 
@@ -79,7 +82,8 @@ class Pace:
 @dataclass
 class Context:
     """What the daemon lends a connector: the source's name, whether to stop, a count of the traffic, the pace that others keep too, and
-    what is known of the source. ended: nobody waits for what is being fetched any more."""
+    what is known of the source. ended: nobody waits for what is being fetched any more. networks: internal ones in which addresses may lie
+    that are asked; None: it may be asked anywhere."""
 
     source: str
     stop: threading.Event = field(default_factory=threading.Event)
@@ -87,6 +91,7 @@ class Context:
     traffic: Traffic = field(default_factory=Traffic)
     pace: Pace = field(default_factory=Pace)
     known: Known = field(default_factory=Known)
+    networks: Networks | None = None
 
     @property
     def over(self) -> bool:

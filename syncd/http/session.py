@@ -19,6 +19,7 @@ from syncd.contract.connector import Context
 from syncd.contract.known import Tag, fingerprint
 from syncd.errors import BadAnswer, SignInRefused, SourceUnavailable, Stopped
 from syncd.http import certificate, limits
+from syncd.http.inside import Inside
 from syncd.http.lane import Lane
 from syncd.http.links import next_link
 from syncd.http.mend import mended
@@ -100,7 +101,7 @@ class Http:
         self._closed = False
         self._own = threading.local()
         self._lanes: list[Lane] = []
-        self._new_lane = partial(Lane, lambda: self._over, ca_file=ca_file, proxy=proxy)
+        self._new_lane = partial(Lane, lambda: self._over, ca_file=ca_file, proxy=proxy, networks=context.networks)
 
     @property
     def host(self) -> str:
@@ -214,6 +215,11 @@ class Http:
             raise BadAnswer(f"{self.context.source}: {urlsplit(asked.url).hostname} {told[0]}.", advice=told[1]) from None
         except (requests.exceptions.RequestException, TimeoutError, HTTPError) as problem:
             raise self._passing(problem) from None
+        except Inside as problem:
+            raise BadAnswer(
+                f"{self.context.source}: {problem} is an address inside the network, and sources of the console may not be asked there.",
+                advice="If it is right, whoever administers syncd adds the network to [console] networks.",
+            ) from None
         except OSError:
             # requests looks for the file of authorities before it asks.
             raise BadAnswer(f"{self.context.source}: ca_file can not be read.", advice="Check its path and who may read it.") from None

@@ -15,7 +15,8 @@ from weakref import WeakSet
 from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager
 
-from syncd.contract.connector import EVERY
+from syncd.contract.connector import EVERY, Networks
+from syncd.http import inside
 
 
 class Watch:
@@ -27,9 +28,9 @@ class Watch:
         self._over = over
         self._connections: WeakSet[Any] = WeakSet()
 
-    def adapter(self) -> HTTPAdapter:
-        """A transport whose connections this watch can end."""
-        return _Watched(self._connections)
+    def adapter(self, networks: Networks | None) -> HTTPAdapter:
+        """A transport whose connections this watch can end. networks: as `inside.Careful` has them."""
+        return _Watched(self._connections, networks)
 
     @contextmanager
     def over(self, seconds: float) -> Iterator[None]:
@@ -53,8 +54,8 @@ class Watch:
 
 
 class _Watched(HTTPAdapter):
-    def __init__(self, connections: WeakSet[Any]) -> None:
-        self._connections = connections
+    def __init__(self, connections: WeakSet[Any], networks: Networks | None) -> None:
+        self._connections, self._networks = connections, networks
         super().__init__()
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
@@ -67,16 +68,21 @@ class _Watched(HTTPAdapter):
         return manager
 
     def _tell_of_connections(self, manager: PoolManager) -> None:
-        connections = self._connections
+        def seen(made: Any) -> Any:
+            made.networks = self._networks
+            self._connections.add(made)
+            return made
 
         class Plain(HTTPConnectionPool):
+            ConnectionCls = inside.Plain
+
             def _new_conn(self) -> Any:
-                connections.add(made := super()._new_conn())
-                return made
+                return seen(super()._new_conn())
 
         class Secure(HTTPSConnectionPool):
+            ConnectionCls = inside.Secure
+
             def _new_conn(self) -> Any:
-                connections.add(made := super()._new_conn())
-                return made
+                return seen(super()._new_conn())
 
         manager.pool_classes_by_scheme = {"http": Plain, "https": Secure}

@@ -102,7 +102,7 @@ def see_to(store: Store, settings: Settings, at: datetime, *, settled: bool = Tr
             gone |= told.gone
             deliveries.introduce(connection, Channel.NOTICE, places, at)
             for notice in told.notices:
-                body = msgspec.json.encode(text.message(notice)).decode()
+                body = msgspec.json.encode(text.message(notice, console=settings.console.url)).decode()
                 for place in places:
                     deliveries.add(connection, Channel.NOTICE, place, source="", about=notice.what, body=body, at=at)
         if changed or gone:

@@ -1,7 +1,7 @@
 """`[console]`: where the web console is reached, who signs in, and the key that pasted secrets are sealed with."""
 
 import re
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -70,7 +70,9 @@ class ConsoleSettings(BaseModel):
     for signing in. hosts: further names that it answers to; whoever asks for another is refused, so that no foreign name can be led to it.
     certificate, private_key: files, of TLS; relative to the configuration's folder. behind_proxy: a proxy does TLS, and says in
     X-Forwarded-Proto and -For who asked how. key: what secrets are sealed with that were pasted; several, the newest first, while one
-    takes the place of another.
+    takes the place of another. networks: internal networks, as in "10.20.0.0/16", in which sources may lie that are set up in the console;
+    elsewhere inside they are not asked, since whoever sets them up need not be who administers the network. (Sources of the file may lie
+    anywhere.)
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
@@ -84,6 +86,7 @@ class ConsoleSettings(BaseModel):
     private_key: Path | None = None
     behind_proxy: bool = False
     key: Secret | None = None
+    networks: tuple[IPv4Network | IPv6Network, ...] = ()
     oidc: OidcSettings | None = None
 
     @model_validator(mode="after")

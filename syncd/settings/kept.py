@@ -93,6 +93,7 @@ def complete(settings: Settings, store: Store, *, secrets: Collection[str] | Non
         if source is None:
             broken[row.source] = problems
         else:
+            source.networks = settings.console.networks
             found[row.source] = source
     return settings.completed(found, broken, max((row.version for row in rows), default=0))
 
@@ -239,6 +240,8 @@ def _draft(
         problems += shut
     source, more = _parsed(name, entered, values | pasted)
     problems += more
+    if source is not None:
+        source.networks = settings.console.networks
     return Draft(None if problems else source, problems, kept, pasted)
 
 

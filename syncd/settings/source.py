@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from syncd import __version__
 from syncd.contract import discovery
-from syncd.contract.connector import ADVANCED, Connector, ConnectorSettings, Context
+from syncd.contract.connector import ADVANCED, Connector, ConnectorSettings, Context, Networks
 from syncd.settings.guard import Day, GuardSettings, QuietSettings
 from syncd.settings.notices import SourceNoticeSettings
 from syncd.settings.retention import RetentionSettings
@@ -64,7 +64,8 @@ COMMON = frozenset(SourceSettings.model_fields)
 
 class Source:
     """A configured source: its name, the common settings, and its connector with the connector's own. changed_at: when somebody last
-    changed it in the console; None for one of the file."""
+    changed it in the console; None for one of the file. networks: internal ones in which it may be asked; None: anywhere, as the
+    administrator wrote it."""
 
     def __init__(self, name: str, common: SourceSettings, connector: type[Connector], own: ConnectorSettings) -> None:
         self.name = name
@@ -72,6 +73,7 @@ class Source:
         self.connector = connector
         self.own = own
         self.changed_at: datetime | None = None
+        self.networks: Networks | None = None
 
     @property
     def reader(self) -> str:
@@ -89,6 +91,7 @@ class Source:
 
     def connect(self, context: Context) -> Connector:
         """A connector for one run."""
+        context.networks = self.networks
         return self.connector(self.own, context)
 
 

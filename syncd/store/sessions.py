@@ -26,6 +26,8 @@ log = structlog.get_logger()
 IDLE, LONGEST = timedelta(hours=2), timedelta(hours=12)
 # A sign of life is written down once in so long a time.
 TOUCH = timedelta(minutes=1)
+# For how long after the password was given nobody is asked for it again.
+FRESH = timedelta(minutes=10)
 # From how many addresses, and for how long after the last time there, an account is known to sign in (`tries`).
 PLACES, KNOWN_FOR = 8, timedelta(days=90)
 
@@ -44,10 +46,22 @@ def sign_in(store: Store, name: str, password: str, address: str, now: datetime)
         return _open(connection, row, now, Via.CONSOLE)
 
 
-def prove(store: Store, name: str, password: str, address: str, now: datetime) -> None:
-    """Ask somebody who is signed in for the password once more, before something grave. Raises like `sign_in`, and counts like it."""
-    with _proved(store, name, password, address, now):
-        pass
+def prove(store: Store, cookie: str, password: str, address: str, now: datetime) -> None:
+    """Take the password once more of somebody who is signed in, before something grave: the session is as good as new. Raises like
+    `sign_in`, and counts like it."""
+    digest = _digest(cookie)
+    with store.read() as connection:
+        name = connection.execute(select(sessions.c.account).where(sessions.c.digest == digest)).scalar() or ""
+    with _proved(store, name, password, address, now) as (connection, _):
+        connection.execute(update(sessions).where(sessions.c.digest == digest).values(created_at=now, seen_at=now))
+
+
+def is_fresh(store: Store, cookie: str, now: datetime) -> bool:
+    """Whether somebody has just proved who they are: a session that lies open, or was stolen, is not enough for what is grave."""
+    query = select(sessions.c.created_at).where(sessions.c.digest == _digest(cookie))
+    with store.read() as connection:
+        since = connection.execute(query).scalar()
+    return since is not None and now - since < FRESH
 
 
 def open_for(store: Store, account_name: str, now: datetime) -> str:

@@ -1,17 +1,21 @@
 """Who may do what, and what other sites can not do in somebody's name."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import requests
 from fastapi.routing import APIRoute
+from playwright.sync_api import expect
+from sqlalchemy import update
 
 from syncd.console.app import API, PAGES
 from syncd.store import roster, runs
+from syncd.store.tables import sessions
 from tests.console.conftest import Visitor
-from tests.console.console import PASSWORDS, Served, served
+from tests.console.console import PASSWORDS, Served, served, until
 
 SCRIPT = '<script>window.caught = 1</script><img src=x onerror="window.caught = 1">'
 ACTING = [
@@ -46,6 +50,11 @@ def filled(path: str) -> str:
     return path
 
 
+def sign_ins_were_long_ago(console: Served) -> None:
+    with console.store.write() as connection:
+        connection.execute(update(sessions).values(created_at=datetime.now(UTC) - timedelta(minutes=30)))
+
+
 def test_nothing_but_the_sign_in_is_open_to_strangers(console: Served) -> None:
     assert len(ROUTES) > 40
     stranger = requests.Session()
@@ -68,6 +77,24 @@ def test_a_role_may_do_no_more_than_it_is_told_to(role: str, console: Served) ->
     assert refused == ADMINS | (OPERATORS if role == "viewer" else set())
 
 
+@pytest.mark.fault("S13")
+def test_a_token_for_one_source_gets_at_nothing_of_another_by_any_address(console: Served) -> None:
+    """The only run and the only order are shelbyville's to this token: it is for another source than they are of."""
+    headers = {"Authorization": f"Bearer {console.token('admin', 'ogdenville')}"}
+    there = {"Authorization": f"Bearer {console.token('admin', 'springfield')}"}
+    order = requests.post(f"{console.url}/api/sources/springfield/sync", headers=there, json={}).json()["order"]
+    ask = {"kind": "users", "source": "springfield", "id": "1"}
+    for method, path in ROUTES:
+        if "{" in path and "{kind}" not in path:
+            address = console.url + filled(path).replace("/orders/1", f"/orders/{order}")
+            answer = requests.request(method, address, headers=headers, json={}, params=ask, allow_redirects=False, timeout=30)
+            assert answer.status_code in (403, 404, 422) or (answer.status_code == 401), f"{method} {path}: {answer.status_code}"
+            assert method == "GET" or answer.status_code in (403, 422), f"{method} {path}: {answer.status_code}"
+    for path in ("/", "/runs", "/logs", "/quality", "/roster", "/api/log", "/api/runs", "/api/sources", "/api/roster/users", "/api/links"):
+        assert "springfield" not in requests.get(console.url + path, headers=headers | {"Accept": "text/html"}).text, path
+
+
+@pytest.mark.fault("S13")
 def test_a_token_for_one_source_tells_nothing_of_another(console: Served) -> None:
     headers = {"Authorization": f"Bearer {console.token('admin', 'springfield')}"}
     assert [one["source"] for one in requests.get(f"{console.url}/api/sources", headers=headers).json()["sources"]] == ["springfield"]
@@ -76,6 +103,21 @@ def test_a_token_for_one_source_tells_nothing_of_another(console: Served) -> Non
     assert requests.post(f"{console.url}/api/sources/shelbyville/sync", headers=headers, json={}).status_code == 403
 
 
+@pytest.mark.fault("S3")
+def test_what_a_browser_calls_foreign_is_refused_whatever_it_knows(console: Served) -> None:
+    browsing = console.browse("ada")
+    word = browsing.csrf
+    for told in ({"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}, {"Origin": "null"}):
+        answer = browsing.post(f"{console.url}/sources/springfield/pause", data={"csrf": word}, headers=told, allow_redirects=False)
+        assert (answer.status_code, "another site" in answer.text) == (403, True), told
+        signing_in = {"name": "vera", "password": PASSWORDS["vera"]}
+        assert requests.post(f"{console.url}/signin", data=signing_in, headers=told, allow_redirects=False).status_code == 403
+    for own in ({"Sec-Fetch-Site": "same-origin"}, {"Origin": console.url}):
+        answer = browsing.post(f"{console.url}/sources/springfield/resume", data={"csrf": word}, headers=own, allow_redirects=False)
+        assert answer.status_code == 303
+
+
+@pytest.mark.fault("S3")
 @pytest.mark.parametrize("path", ACTING)
 def test_no_other_site_can_act_in_somebodys_name(path: str, console: Served) -> None:
     browsing = console.browse("ada")
@@ -105,6 +147,7 @@ def test_nobody_is_led_to_another_site_after_signing_in(console: Served) -> None
         assert answer.headers["Location"] == "/"
 
 
+@pytest.mark.fault("S4")
 def test_a_foreign_name_that_points_here_is_refused(console: Served) -> None:
     for host in ("evil.example", "springfield.evil.example:80", "", "127.0.0.1.evil.example"):
         assert requests.get(f"{console.url}/healthz", headers={"Host": host}).status_code in (400, 421)
@@ -127,6 +170,7 @@ def test_no_page_can_be_framed_and_no_answer_is_kept(console: Served, visit: Cal
     assert "Every sync" not in framed
 
 
+@pytest.mark.fault("S2")
 def test_what_a_source_sends_never_acts_in_a_page(visit: Callable[..., Visitor], tmp_path: Path) -> None:
     with served(tmp_path, students=30) as console:
         people = console.sandbox.expected("oneroster-1.2", "users")
@@ -159,3 +203,52 @@ def test_without_an_account_nothing_can_be_done_and_no_name_is_seen(tmp_path: Pa
         assert requests.get(f"{console.url}/api/roster/users").status_code == 403
         console.add_accounts()
         assert requests.get(f"{console.url}/api/sources").status_code == 401, "from the first account on, whoever asks has to sign in"
+
+
+@pytest.mark.fault("S18")
+def test_who_is_signed_in_for_long_gives_the_password_once_more_for_what_is_grave(tmp_path: Path, visit: Callable[..., Visitor]) -> None:
+    with served(tmp_path, synced=True) as console:
+        people = console.people()
+        page = visit(console, "ada").at("/runs/1")
+        sign_ins_were_long_ago(console)
+        page.get_by_text("Undo this run").click()
+        page.get_by_role("button", name="Undo run 1", exact=True).click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Is it you?")
+        page.get_by_label("Password").fill("not the admin's word")
+        page.get_by_role("button", name="Go on").click()
+        expect(page.get_by_role("alert")).to_contain_text("the password is wrong")
+        assert console.people() == people, "nothing was done"
+
+        stolen = console.browse("ada")
+        word = stolen.csrf
+        sign_ins_were_long_ago(console)
+        for path in ("/runs/1/undo", "/sources/springfield/remove"):
+            assert stolen.send_form(path, csrf=word).status_code == 403
+        asked = {"X-CSRF-Token": word, "Accept": "application/json"}
+        answer = stolen.post(f"{console.url}/api/runs/1/undo", json={}, headers=asked)
+        assert (answer.status_code, "password" in answer.json()["advice"]) == (403, True)
+        assert stolen.send_form("/runs/1/undo", csrf=word, dry_run="1").status_code == 303, "a preview changes nothing"
+        assert console.people() == people
+
+        page.get_by_label("Password").fill(PASSWORDS["ada"])
+        page.get_by_role("button", name="Go on").click()
+        expect(page.get_by_role("heading", level=1)).to_contain_text("Run", timeout=30_000)
+        until(lambda: not console.people(), lambda: console.log)
+        assert '"action":"undo"' in console.command("audit", "--json")
+
+
+@pytest.mark.fault("S15")
+def test_a_request_that_is_too_large_is_refused_whatever_it_says_of_its_length(console: Served) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(40):
+            yield b"x" * 100_000
+
+    answer = requests.post(f"{console.url}/signin", data=b"x" * 2_000_000)
+    assert answer.status_code == 413
+    try:
+        refused = requests.post(f"{console.url}/api/sources/springfield/sync", data=endless()).status_code == 413
+    except requests.ConnectionError:
+        # It closes while we are still sending.
+        refused = True
+    assert refused
+    assert requests.get(f"{console.url}/healthz").status_code == 200

@@ -41,6 +41,7 @@ async def events(
     level: Annotated[str | None, Query(pattern="^(debug|info|warning|error|critical)$")] = None,
 ) -> Events:
     """What happens from now on, as server-sent events: `line` (a log line) and `run` (where a run stands), as JSON each."""
+    site.tail.has_room()
     least = lines.LEVELS.index(level) if level else 0
 
     async def told() -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from syncd.account import Role
 from syncd.console import actions
 from syncd.console.api.answers import WRONG, Done, Log, Ordered
-from syncd.console.who import Admin, Here, Viewer, may_see
+from syncd.console.who import Admin, Here, Proof, Viewer, may_see
 from syncd.order import OrderReport, Previewed
 from syncd.report import RunReport, State
 from syncd.store import orders
@@ -97,8 +97,10 @@ def log_of(run: Number, site: Here, who: Viewer, limit: Annotated[int, Query(ge=
 
 
 @router.post("/api/runs/{run}/approve", status_code=202)
-def approve(run: Number, wanted: Approval, site: Here, who: Admin) -> Ordered:
+def approve(run: Number, wanted: Approval, site: Here, who: Admin, proof: Proof) -> Ordered:
     """Apply what the run holds, as far as the roster still stands where it stood then."""
+    if not wanted.dry_run:
+        proof()
     return Ordered(order=actions.approve(site, who, run, dry_run=wanted.dry_run, same=wanted.same))
 
 
@@ -110,8 +112,10 @@ def reject(run: Number, site: Here, who: Admin) -> Done:
 
 
 @router.post("/api/runs/{run}/undo", status_code=202)
-def undo(run: Number, wanted: Undo, site: Here, who: Admin) -> Ordered:
+def undo(run: Number, wanted: Undo, site: Here, who: Admin, proof: Proof) -> Ordered:
     """Bring the roster back to what it was before the run."""
+    if not wanted.dry_run:
+        proof()
     return Ordered(order=actions.undo(site, who, run, dry_run=wanted.dry_run, force=wanted.force))
 
 

@@ -1,5 +1,6 @@
 """How a page is made: the frame around it, how times and numbers are told, what an error looks like."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -13,7 +14,7 @@ from starlette.responses import HTMLResponse
 from syncd import __version__
 from syncd.account import Role, Who
 from syncd.console.api.answers import Problem
-from syncd.console.who import cookie_name, csrf
+from syncd.console.who import cookie_name, csrf, site
 from syncd.observe.logs import escaped
 from syncd.roster.kinds import PLURALS
 from syncd.words import VERBS, ago, because, held_sentence, link_reason
@@ -77,6 +78,15 @@ def problem_page(request: Request, status: int, problem: Problem) -> Response:
         query = f"?{request.url.query}" if request.method == "GET" and request.url.query else ""
         return RedirectResponse(f"/signin?{urlencode({'next': path + query})}", 303)
     return render(request, "problem.html", code=status, problem=problem)
+
+
+def confirm_page(request: Request, status: int, problem: str, sent: Mapping[str, Any]) -> Response:
+    """The same form once more, with what was sent, and a field for the password."""
+    fields = {name: value for name, value in sent.items() if isinstance(value, str) and name not in ("csrf", "password")}
+    next = request.url.path.rsplit("/", 1)[0]
+    return render(
+        request, "confirm.html", code=status, problem=problem, fields=fields, next=next, oidc=site(request).console.oidc is not None
+    )
 
 
 def plain(value: Any) -> str:

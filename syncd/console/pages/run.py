@@ -9,7 +9,7 @@ from syncd.console import actions
 from syncd.console.api.runs import seen
 from syncd.console.pages import notes
 from syncd.console.pages.page import go, render
-from syncd.console.who import Admin, Here, Viewer, may_see
+from syncd.console.who import Admin, Here, Proof, Viewer, may_see
 from syncd.errors import ConfigError
 from syncd.report import State
 from syncd.store import members, orders
@@ -79,8 +79,12 @@ def one_run(
 
 
 @router.post("/runs/{run}/approve")
-def approve(run: Number, site: Here, who: Admin, dry_run: Choice = "", same: Annotated[str, Form(max_length=100_000)] = "") -> Response:
+def approve(
+    run: Number, site: Here, who: Admin, proof: Proof, dry_run: Choice = "", same: Annotated[str, Form(max_length=100_000)] = ""
+) -> Response:
     """Apply what a run holds."""
+    if not dry_run:
+        proof()
     order = actions.approve(site, who, run, dry_run=bool(dry_run), same=_pairs(same))
     return go(f"/orders/{order}")
 
@@ -93,8 +97,10 @@ def reject(run: Number, site: Here, who: Admin) -> Response:
 
 
 @router.post("/runs/{run}/undo")
-def undo(run: Number, site: Here, who: Admin, dry_run: Choice = "", force: Choice = "") -> Response:
+def undo(run: Number, site: Here, who: Admin, proof: Proof, dry_run: Choice = "", force: Choice = "") -> Response:
     """Take a run back."""
+    if not dry_run:
+        proof()
     return go(f"/orders/{actions.undo(site, who, run, dry_run=bool(dry_run), force=bool(force))}")
 
 

@@ -57,9 +57,9 @@ def signed_in(request: Request, cookie: str, next: str) -> Response:
 
 
 @router.get("/signin/oidc")
-def leave(request: Request, site: Here, next: Annotated[str, Query(max_length=2000)] = "/") -> Response:
-    """Lead to the provider of single sign-on."""
-    url, began = _provider(site).leave(own_path(next))
+def leave(request: Request, site: Here, next: Annotated[str, Query(max_length=2000)] = "/", again: bool = False) -> Response:
+    """Lead to the provider of single sign-on. again: it is to ask who it is, even if it knows."""
+    url, began = _provider(site).leave(own_path(next), again=again)
     answer = RedirectResponse(url, 303)
     kept = base64.urlsafe_b64encode(json.dumps(asdict(began)).encode()).decode()
     answer.set_cookie(BEGAN, kept, max_age=TIME, httponly=True, secure=is_safe(request), samesite="lax", path="/signin/oidc")

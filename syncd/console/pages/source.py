@@ -10,7 +10,7 @@ from syncd.console.api.answers import Found
 from syncd.console.api.sources import test
 from syncd.console.pages import notes
 from syncd.console.pages.page import go, render
-from syncd.console.who import Admin, Here, Operator, Viewer, may_see
+from syncd.console.who import Admin, Here, Operator, Proof, Viewer, may_see
 from syncd.contract import discovery
 from syncd.roster.scope import Scope
 from syncd.settings import form
@@ -102,8 +102,9 @@ def off(source: Name, site: Here, who: Admin) -> Response:
 
 
 @router.post("/sources/{source}/remove")
-def remove(source: Name, site: Here, who: Admin) -> Response:
+def remove(source: Name, site: Here, who: Admin, proof: Proof) -> Response:
     """Forget how it is reached; its roster stays."""
+    proof()
     actions.remove(site, who, source)
     return go("/", done="removed")
 
