@@ -12,7 +12,7 @@ from syncd.console.who import may_see
 from syncd.contract import discovery
 from syncd.contract.connector import Context
 from syncd.errors import ConfigError, NothingHeld, UnknownSource
-from syncd.report import Mode, State
+from syncd.report import Mode, RunReport, State
 from syncd.roster.scope import Scope
 from syncd.settings import form, kept
 from syncd.settings.kept import Kept
@@ -38,21 +38,20 @@ def sync(
 
 def approve(site: Site, who: Who, run: int, *, dry_run: bool = False, same: dict[str, str] | None = None) -> int:
     """Order that what a run holds is applied. same: {old id: new id} of users whom a person knows to be the same."""
-    report = runs.get(site.store, run)
+    report = _seen(site, who, run)
     _refuse_unless_held(run, report.source, State(report.state))
     return _order(site, who, "approve", report.source, "approve", subject=str(run), run=run, same=same or {}, dry_run=dry_run)
 
 
 def undo(site: Site, who: Who, run: int, *, dry_run: bool = False, force: bool = False) -> int:
     """Order that a run is taken back."""
-    report = runs.get(site.store, run)
+    report = _seen(site, who, run)
     return _order(site, who, "undo", report.source, "undo", subject=str(run), run=run, force=force, dry_run=dry_run)
 
 
 def reject(site: Site, who: Who, run: int) -> None:
     """Drop what a run holds, at once."""
-    report = runs.get(site.store, run)
-    may_see(who, report.source, refuse=True)
+    report = _seen(site, who, run)
     _refuse_unless_held(run, report.source, State(report.state))
     drop(site.store, report.source, run, by=who)
 
@@ -159,6 +158,13 @@ def _order(site: Site, who: Who, action: str, source: str, what: str, *, subject
         number = orders.give(connection, source, what, by=who.name, **options)
         audit.note(connection, who, action, source=source, subject=subject, order=number)
     return number
+
+
+def _seen(site: Site, who: Who, run: int) -> RunReport:
+    """A run that is their business: another one tells not even how it stands."""
+    report = runs.get(site.store, run)
+    may_see(who, report.source, refuse=True)
+    return report
 
 
 def _known(site: Site, who: Who, source: str) -> None:

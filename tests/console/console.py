@@ -1,6 +1,5 @@
 """A console that is served: a pretend district, the daemon as a process of its own, and accounts of each role."""
 
-import json
 import os
 import re
 import signal
@@ -9,14 +8,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import requests
 
+from syncd.account import Role, here
 from syncd.sandbox import District, Sandbox, running
 from syncd.settings.file import load
-from syncd.store import Store, open_store, roster
+from syncd.store import Store, accounts, open_store, roster, tokens
 from tests import stores
 
 PASSWORDS = {"vera": "a viewer's long word", "otto": "an operator's long word", "ada": "an admin's long word"}
@@ -55,10 +56,10 @@ class Served:
         self.store: Store = open_store(load(self.config, secrets=()).store_url)
         self.popen: subprocess.Popen[bytes] | None = None
 
-    def command(self, *arguments: str, stdin: str = "") -> str:
+    def command(self, *arguments: str) -> str:
         """A `syncd` command as a process; what it printed."""
         command = [sys.executable, "-m", "syncd", "--config", str(self.config), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, input=stdin, check=False, env=self._environment)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=self._environment)
         assert done.returncode in (0, 3), done.stderr
         return done.stdout
 
@@ -72,7 +73,7 @@ class Served:
 
     def add_accounts(self) -> None:
         for name, role in ROLES.items():
-            self.command("account", "add", name, "--role", role, "--password-stdin", stdin=PASSWORDS[name] + "\n")
+            accounts.add(self.store, name, Role(role), password=PASSWORDS[name], by=here(), now=datetime.now(UTC))
 
     def start(self) -> None:
         with self._log.open("a") as log:
@@ -102,8 +103,8 @@ class Served:
         return Browsing(self, name)
 
     def token(self, role: str, source: str | None = None) -> str:
-        told = self.command("account", "token", "add", f"for-{role}", "--role", role, *(["--source", source] if source else []), "--json")
-        return str(json.loads(told)["token"])
+        now = datetime.now(UTC)
+        return tokens.add(self.store, f"for-{role}", Role(role), source=source, expires_at=now + timedelta(days=1), by=here(), now=now)
 
 
 class Browsing(requests.Session):
