@@ -13,6 +13,12 @@ VENDOR := syncd/console/static/vendor
 # What meets a store is tried on both.
 ON_BOTH_STORES := tests/journeys tests/model tests/settings/test_kept.py tests/store tests/sync tests/test_schema.py
 
+# Tests start hundreds of processes: none of them compiles syncd anew.
+unexport PYTHONDONTWRITEBYTECODE
+
+# Two processes, a file of tests each, in the order of tests/conftest.py.
+TWO := -n 2 --dist loadfile --no-loadscope-reorder
+
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .PHONY: help setup tools assets demo test docs screenshots wheel deb lock soak bench bench-memory bench-console bench-fleet lint fix audit clean
@@ -46,8 +52,8 @@ demo: setup assets  ## run a pretend district, sync it with the daemon, live two
 	@$(BIN)/syncd demo --dir demo
 
 test: setup tools assets lint  ## all tests, on SQLite and, where a store is met, on PostgreSQL
-	$(BIN)/python -m pytest -n 2 --dist loadfile
-	$(BIN)/python -m pytest -n 2 --dist loadfile --store postgresql $(ON_BOTH_STORES)
+	$(BIN)/python -m pytest $(TWO)
+	$(BIN)/python -m pytest $(TWO) --store postgresql $(ON_BOTH_STORES)
 
 screenshots: setup tools assets  ## pictures of the console in docs/screenshots, out of a pretend district
 	$(BIN)/python -m docs.site.screenshots

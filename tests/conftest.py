@@ -11,6 +11,12 @@ from syncd.observe import logs
 from syncd.sandbox.names import FAMILY
 from tests import stores
 
+# Files whose tests take long, the longest first.
+LONG = (
+    "tests/faults/test_crash_points", "tests/model", "tests/daemon/test_workers", "tests/console", "tests/faults", "tests/daemon",
+    "tests/store",
+)  # fmt: skip
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--store", choices=("sqlite", "postgresql"), default="sqlite", help="where the rosters of the journeys are kept")
@@ -21,7 +27,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On PostgreSQL, leave out what is about the SQLite file: that was tried on SQLite."""
+    """The long files first, so that no process is left alone with one at the end. On PostgreSQL, leave out what is about the SQLite file:
+    that was tried on SQLite."""
+    items.sort(key=lambda item: next((place for place, name in enumerate(LONG) if item.nodeid.startswith(name)), len(LONG)))
     if stores.chosen != "sqlite":
         kept = [item for item in items if item.get_closest_marker("file") is None]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])

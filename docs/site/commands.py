@@ -13,9 +13,12 @@ from typing import Any, get_type_hints
 
 import typer
 
-from syncd.cli import app
+from syncd.cli.app import app
+from syncd.cli.commands import register
 
 PAGE = Path("docs/commands.md")
+register([])
+
 COMMANDS = re.compile(r"(<!-- commands -->\n).*(<!-- end of commands -->)", re.DOTALL)
 
 

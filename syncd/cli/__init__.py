@@ -4,19 +4,16 @@ import os
 import sys
 
 from syncd.cli.app import app, config_first, notes, tell
+from syncd.cli.commands import register
 from syncd.errors import SyncdError
-
-# Importing a command registers it, in the order of the help page.
-from syncd.cli import (  # isort: skip
-    init, check, sources, serve, worker, sync, verify, pause, status, runs, approve, undo, logs, roster, history, links, quarantine, notify,
-    metrics, account, audit, sandbox, demo, db,
-)  # fmt: skip
 
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 failed, 2 wrong usage or configuration, 3 held for a person."""
     try:
-        app(config_first(sys.argv[1:]), prog_name="syncd")
+        arguments = config_first(sys.argv[1:])
+        register(arguments)
+        app(arguments, prog_name="syncd")
     except SyncdError as problem:
         tell(problem)
         sys.exit(problem.exit_code)
@@ -37,9 +34,3 @@ def main() -> None:
             raise
         notes.print(f"syncd: this is a fault in syncd ({type(problem).__name__}); SYNCD_DEBUG=1 shows where.", markup=False)
         sys.exit(1)
-
-
-__all__ = [
-    "account", "app", "approve", "audit", "check", "db", "demo", "history", "init", "links", "logs", "main", "metrics", "notify", "pause",
-    "quarantine", "roster", "runs", "sandbox", "serve", "sources", "status", "sync", "undo", "verify", "worker",
-]  # fmt: skip

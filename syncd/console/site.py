@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
@@ -26,7 +27,7 @@ class Site:
         self.path, self.store, self.console = path, store, settings.console
         self.tail = Tail(store)
         self.single_sign_on = SingleSignOn(settings.console) if settings.console.oidc else None
-        self._settings = kept.complete(settings, store, secrets=())
+        self._take(settings)
         self._looked, self._file_changed = time.monotonic(), self._changed()
         self._lock = threading.Lock()
 
@@ -38,6 +39,12 @@ class Site:
                 self._looked = time.monotonic()
                 self._look()
             return self._settings
+
+    @property
+    def left_out(self) -> Mapping[str, list[str]]:
+        """{source: why} of those that were set up here and can not be used as they are kept: the daemon does not pull them."""
+        _ = self.settings
+        return self._left_out
 
     @property
     def silence(self) -> float | None:
@@ -54,12 +61,18 @@ class Site:
         try:
             if (changed := self._changed()) != self._file_changed:
                 self._file_changed = changed
-                self._settings = kept.complete(load(self.path, secrets=()), self.store, secrets=())
+                self._take(load(self.path, secrets=()))
             elif kept.version(self.store) != self._settings.version:
-                self._settings = kept.complete(self._settings, self.store, secrets=())
+                self._take(self._settings)
         except ConfigError as problem:
             for line in problem.problems:
                 log.error("configuration not taken over, the old one stays", error=line)
+
+    def _take(self, settings: Settings) -> None:
+        self._settings = kept.complete(settings, self.store, secrets=())
+        # Nothing here needs the secrets; but where they do not open, the daemon leaves the source out, and somebody has to know.
+        whole = kept.complete(settings, self.store)
+        self._left_out = {name: whole.problems(name) for name in sorted(whole.broken)}
 
     def _changed(self) -> float:
         try:

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from psycopg import sql
 from sqlalchemy import Connection, Table, func, insert, literal, select
 from sqlalchemy.exc import OperationalError
 
@@ -19,8 +18,8 @@ def load(connection: Connection, table: Table, names: Sequence[str], rows: Itera
         statement = insert(table).compile(dialect=connection.dialect, column_keys=names)
         connection.exec_driver_sql(str(statement), list(rows))
         return
-    columns = sql.SQL(", ").join(map(sql.Identifier, names))
-    copying = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table.name), columns)
+    quote = connection.dialect.identifier_preparer.quote
+    copying = f"COPY {quote(table.name)} ({', '.join(map(quote, names))}) FROM STDIN"
     driver: Any = connection.connection.driver_connection
     with driver.cursor() as cursor, cursor.copy(copying) as copy:
         for row in rows:

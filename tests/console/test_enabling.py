@@ -5,6 +5,8 @@ from pathlib import Path
 
 from playwright.sync_api import expect
 
+from syncd.store import keyfile
+from tests.console.axe import violations
 from tests.console.conftest import Visitor
 from tests.console.console import served, until
 
@@ -66,3 +68,29 @@ def test_what_is_wrong_in_the_form_is_said_and_nothing_is_lost(visit: Callable[.
         expect(page.get_by_label("Frequent pulls")).to_have_value("now and then")
         assert "pasted-secret" not in page.content()
         assert console.command("sources", "--json").count("shelbyville") == 0
+
+
+def test_what_can_not_be_used_as_it_is_kept_stands_on_the_overview_and_can_be_mended(visit: Callable[..., Visitor], tmp_path: Path) -> None:
+    with served(tmp_path, sources="", console=REACHED) as console:
+        admin = console.browse("ada")
+        fields = {"connector": "clever", "token": console.sandbox.token, "url": console.sandbox.clever_url, "schedule": "every 1 hour"}
+        for name in ("springfield", "shelbyville"):
+            assert admin.act("/sources/new", source=name, **fields).status_code == 303
+        console.stop()
+        keyfile.path(console.store).unlink()
+        console.start()
+        page = visit(console, "ada").at("/")
+        left_out = page.get_by_role("region", name="Left out")
+        expect(left_out).to_contain_text("shelbyville")
+        expect(left_out).to_contain_text("enter them again")
+        assert violations(page) == []
+        left_out.get_by_role("listitem").filter(has_text="springfield").get_by_role("link", name="Mend it").click()
+        page.get_by_label("District token").fill(console.sandbox.token)
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("status")).to_contain_text("Saved")
+        page.goto(console.url + "/")
+        expect(left_out).to_contain_text("shelbyville")
+        expect(left_out).not_to_contain_text("springfield")
+        page.get_by_role("link", name="springfield").click()
+        page.get_by_role("button", name="Test the connection").click()
+        expect(page.get_by_role("status")).to_contain_text("The connection works")

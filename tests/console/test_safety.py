@@ -14,6 +14,7 @@ from sqlalchemy import update
 from syncd.console.app import API, PAGES
 from syncd.store import roster, runs
 from syncd.store.tables import sessions
+from tests.console.axe import violations
 from tests.console.conftest import Visitor
 from tests.console.console import PASSWORDS, Served, served, until
 
@@ -212,6 +213,7 @@ def test_who_is_signed_in_for_long_gives_the_password_once_more_for_what_is_grav
         page.get_by_text("Undo this run").click()
         page.get_by_role("button", name="Undo run 1", exact=True).click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Is it you?")
+        assert violations(page) == []
         page.get_by_label("Password").fill("not the admin's word")
         page.get_by_role("button", name="Go on").click()
         expect(page.get_by_role("alert")).to_contain_text("the password is wrong")

@@ -9,7 +9,7 @@ import typer
 
 from docs.site import commands, settings
 from syncd import errors
-from syncd.cli import app
+from syncd.cli.app import app
 from syncd.sandbox.scenarios import SCENARIOS
 from syncd.settings import source
 

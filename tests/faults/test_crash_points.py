@@ -27,9 +27,9 @@ from tests.postgresql import required
 # How long `make soak` goes on, all in all, beside killing at each point once.
 MINUTES = float(os.environ.get("SOAK_MINUTES", "10"))
 # Of the points before the transaction that applies, one of so many; and so many points at least, so that none gets lost unseen.
-SCENARIOS = {"pull": (6, 80), "changes": (15, 50), "approve": (10, 28), "undo": (10, 34)}
+SCENARIOS = {"pull": (10, 50), "changes": (25, 35), "approve": (15, 20), "undo": (15, 25)}
 # In a database, where each costs more, also one of so many within it.
-IN_A_DATABASE = {"pull": (25, 2, 40), "approve": (25, 4, 8), "undo": (40, 5, 8)}
+IN_A_DATABASE = {"pull": (50, 4, 20), "approve": (40, 6, 5), "undo": (60, 8, 5)}
 
 
 def closed(source: Synced, path: Path) -> Path:

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from alembic import command
 from sqlalchemy import create_engine, text
 
 from syncd.errors import Outdated, StoreError
 from syncd.report import State
 from syncd.sandbox import District, running
 from syncd.store import Store, migrations, open_store, runs
+from syncd.store.migrations import steps
 from syncd.sync.run import Step
 from tests.faults.test_process import Installed, until
 from tests.journeys.synced import Synced
@@ -26,7 +26,7 @@ def store_at(path: Path, revision: str | None) -> Path:
         return path
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
-        command.upgrade(migrations.config(connection), revision)
+        steps.upgrade(connection, revision)
         connection.exec_driver_sql("INSERT INTO sources (name, epoch) VALUES ('springfield', 1)")
         connection.exec_driver_sql(
             "INSERT INTO orgs (source, id, status, created_run, changed_run) VALUES ('springfield', 's-1', 'active', 1, 1)"

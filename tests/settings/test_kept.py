@@ -4,6 +4,7 @@ import io
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from sqlalchemy import select, text, update
 
 from connectors.clever import CleverConnector
 from syncd.contract import discovery
-from syncd.contract.connector import LEADS_NOWHERE, ConnectorSettings
+from syncd.contract.connector import LEADS_NOWHERE, ConnectorSettings, Context
 from syncd.daemon import breaker
 from syncd.daemon.configuration import Configuration
-from syncd.errors import ConfigError
+from syncd.errors import BadAnswer, ConfigError
 from syncd.report import State
 from syncd.secret import MissingSecret, Secret
 from syncd.settings import kept, vault
@@ -205,6 +206,22 @@ def test_who_can_write_to_the_database_can_not_lead_a_secret_elsewhere(console: 
         "shelbyville", sealed={"client_id": shelbyville.sealed["client_secret"], "client_secret": shelbyville.sealed["client_id"]}
     )
     assert list(console.settings.broken) == ["ogdenville", "shelbyville"]
+
+
+@pytest.mark.fault("S12")
+def test_it_is_not_asked_inside_the_network_but_where_the_administrator_allows_it(console: Console) -> None:
+    at_home = CLEVER | {"url": "http://127.0.0.1:9/"}
+    assert console.save("springfield", at_home, {"token": TOKEN}) == []
+    console.configure('[console]\nnetworks = ["10.0.0.0/8"]')
+    drafted = kept.draft(console.settings, console.store, "shelbyville", at_home, {"token": TOKEN}).source
+    assert drafted is not None
+    for source in (console.settings.source("springfield"), drafted):
+        with closing(source.connect(Context(source.name))) as connector, pytest.raises(BadAnswer, match=r"inside.*\[console\] networks"):
+            connector.probe()
+    console.configure('[console]\nnetworks = ["127.0.0.0/8", "fd00::/8"]')
+    context = Context("springfield")
+    console.settings.source("springfield").connect(context).close()
+    assert context.networks == (ip_network("127.0.0.0/8"), ip_network("fd00::/8"))
 
 
 def test_a_place_of_the_server_can_not_be_named_for_a_secret(console: Console) -> None:

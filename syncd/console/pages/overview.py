@@ -37,7 +37,7 @@ def overview(
         states=states,
         waiting=waiting,
         trends=trends,
-        broken={name: settings.problems(name) for name in sorted(settings.broken) if may_see(who, name)},
+        left_out={name: why for name, why in site.left_out.items() if may_see(who, name)},
         notes={state.source: notes.of_source(state) for state in states},
         after=shown[PAGE - 1] if len(shown) > PAGE else None,
     )
