@@ -1,6 +1,6 @@
 """Asks a source for one record after the other, and stages what it answers."""
 
-from sqlalchemy import ColumnElement, Connection, false, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from syncd.contract.connector import Connector
 from syncd.contract.document import Document, Page, Presence
@@ -45,9 +45,9 @@ class Asking:
         if kind not in self._tells:
             held, asked = ROSTER[kind].c, [one for of, one in self.asked if of == kind]
             drawn = select(held.id).where(held.source == self.source, held.status == "active", held.id.not_in(asked))
-            last = false() if inside is None else func.coalesce(inside, false())
+            by = [func.random()] if inside is None else [case((inside, 1), else_=0), func.random()]
             with self.connection.begin():
-                ids = self.connection.execute(drawn.order_by(last, func.random()).limit(CONTROLS)).scalars().all()
+                ids = self.connection.execute(drawn.order_by(*by).limit(CONTROLS)).scalars().all()
             self._tells[kind] = any(isinstance(self.find(kind, one), Document) for one in ids)
         return self._tells[kind]
 

@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -92,5 +93,7 @@ def test_watchers_beyond_what_can_be_served_are_told(tmp_path: Path, monkeypatch
         found.has_room()
         found.close()
 
-    asyncio.run(watch())
+    # A browser's tests in the same process have an event loop in this thread.
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(asyncio.run, watch()).result()
     store.close()

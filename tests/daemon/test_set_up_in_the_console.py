@@ -13,7 +13,9 @@ from tests.daemon.machines import NEVER, Machines, until
 def test_it_is_pulled_by_those_that_run_and_a_correction_counts_at_once(fleet: Machines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONSOLE_KEY", vault.new_key())
     fleet.configure()
-    fleet.config.write_text(fleet.config.read_text().replace("[console]\n", '[console]\nkey = { env = "CONSOLE_KEY" }\n'))
+    fleet.config.write_text(
+        fleet.config.read_text().replace("[console]\n", '[console]\nnetworks = ["127.0.0.0/8"]\nkey = { env = "CONSOLE_KEY" }\n')
+    )
     settings = load(fleet.config)
 
     def save(secret: str, seen: int | None = None) -> None:

@@ -10,11 +10,13 @@ import typer
 from docs.site import commands, settings
 from syncd import errors
 from syncd.cli.app import app
+from syncd.cli.commands import register
 from syncd.sandbox.scenarios import SCENARIOS
 from syncd.settings import source
 
 CONFIGURATION = settings.PAGE.read_text(encoding="utf-8")
 SAMPLE = Path("config/syncd.toml").read_text(encoding="utf-8")
+register([])
 README = Path("README.md").read_text(encoding="utf-8")
 
 

@@ -36,7 +36,7 @@ def daemon(config: Path) -> Iterator[Path]:
 
 def test_it_is_pulled_without_a_restart_and_no_longer_once_it_is_removed(tmp_path: Path) -> None:
     config = tmp_path / "syncd.toml"
-    config.write_text(f'[store]\nurl = "{stores.url(tmp_path)}"\n[console]\nenabled = false\n')
+    config.write_text(f'[store]\nurl = "{stores.url(tmp_path)}"\n[console]\nenabled = false\nnetworks = ["127.0.0.0/8"]\n')
     store, settings = open_store(stores.url(tmp_path)), load(config)
 
     def save(name: str, secret: str, seen: int | None = None, **more: object) -> None:

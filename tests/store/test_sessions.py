@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -111,12 +112,21 @@ def test_letters_typed_on_another_keyboard_are_the_same_letters(store: Store) ->
 
 
 def test_something_grave_asks_for_the_password_anew(store: Store) -> None:
-    sessions.prove(store, "skinner", PASSWORD, HOME, NOW)
+    cookie = sessions.sign_in(store, "skinner", PASSWORD, HOME, NOW)
+    soon = NOW + sessions.FRESH
+    assert sessions.is_fresh(store, cookie, NOW) and not sessions.is_fresh(store, cookie, soon)
     with pytest.raises(SignInDenied):
-        sessions.prove(store, "skinner", "wrong", HOME, NOW)
-    tried(store, 4, address=HOME)
+        sessions.prove(store, cookie, "wrong", HOME, soon)
+    assert not sessions.is_fresh(store, cookie, soon)
+    sessions.prove(store, cookie, PASSWORD, HOME, soon)
+    assert sessions.is_fresh(store, cookie, soon) and not sessions.is_fresh(store, "nobody's", soon)
+    with pytest.raises(SignInDenied):
+        sessions.prove(store, "nobody's", PASSWORD, HOME, soon)
+    for _ in range(5):
+        with suppress(SignInDenied):
+            sessions.prove(store, cookie, "wrong", HOME, soon)
     with pytest.raises(TooManyTries):
-        sessions.prove(store, "skinner", PASSWORD, HOME, NOW)
+        sessions.prove(store, cookie, PASSWORD, HOME, soon)
 
 
 # ── single sign-on ───────────────────────────────────────────────────────────────────────────────────
