@@ -2,16 +2,16 @@
 
 import io
 import os
-import signal
 import subprocess
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from syncd.cli import main
+from syncd.daemon import signals
 from syncd.sandbox import Sandbox
 from tests import stores
 
@@ -46,7 +46,7 @@ def syncd(config: Path, *arguments: object) -> Ended:
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
         patch.setattr(sys, "argv", ["syncd", "--config", str(config), *map(str, arguments)])
-        patch.setattr(signal, "signal", lambda *_: None)
+        patch.setattr(signals, "on", lambda _calls: nullcontext())
         with pytest.raises(SystemExit) as ended:
             main()
     assert "Traceback" not in err.getvalue()

@@ -12,6 +12,7 @@ from syncd.account import here
 from syncd.cli.app import Json, app, console, notes, opened, print_json
 from syncd.cli.show import run_summary
 from syncd.contract.connector import Context, Pace
+from syncd.daemon import signals
 from syncd.daemon.pace import SharedPace
 from syncd.errors import AlreadyRunning, ConfigError
 from syncd.report import Mode, RunReport, State
@@ -66,10 +67,8 @@ def watched(
 ) -> RunReport:
     """One run, with progress bars on a terminal; Ctrl-C and SIGTERM stop it cleanly."""
     stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    signal.signal(signal.SIGINT, lambda *_: stop.set())
     bar = _bar() if notes.is_terminal and not quietly else None
-    with bar or nullcontext():
+    with signals.on({signal.SIGTERM: stop.set, signal.SIGINT: stop.set}), bar or nullcontext():
         if bar is not None:
             options["on_step"] = _shown_on(bar)
         return _run(store, Order.of(source, by=here(), **options), Context(source.name, stop=stop, pace=pace or Pace()), wait)

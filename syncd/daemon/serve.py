@@ -4,14 +4,14 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import structlog
 
 from syncd import __version__
 from syncd.contract import discovery
-from syncd.daemon import cluster, notify
+from syncd.daemon import cluster, notify, signals
 from syncd.daemon.configuration import Configuration
 from syncd.daemon.console import Console
 from syncd.daemon.scheduler import Scheduler
@@ -50,47 +50,46 @@ def serve(path: Path, settings: Settings) -> None:
 def _serve(configuration: Configuration, store: Store, service: Service, hold_on: Callable[[], None] = lambda: None) -> None:
     wake, stopping, reloading = threading.Event(), threading.Event(), threading.Event()
 
-    def on_stop(number: int, _frame: FrameType | None) -> None:
+    def on_stop(number: int) -> None:
         if stopping.is_set():
             os._exit(128 + number)
         stopping.set()
         wake.set()
 
-    def on_reload(_number: int, _frame: FrameType | None) -> None:
+    def on_reload() -> None:
         reloading.set()
         wake.set()
 
-    signal.signal(signal.SIGTERM, on_stop)
-    signal.signal(signal.SIGINT, on_stop)
-    signal.signal(signal.SIGHUP, on_reload)
-    service.start()
-    for name, where in discovery.installed():
-        log.info("connector installed", connector=name, where=where)
-    log.info("started", version=__version__, count=len(configuration.settings.sources), pid=os.getpid())
-    console = Console(configuration.path) if configuration.settings.console.enabled else None
-    try:
-        while not stopping.is_set():
-            wake.wait(TEND)
-            wake.clear()
-            if reloading.is_set() and not stopping.is_set():
-                reloading.clear()
-                notify.reloading()
-                if configuration.reload():
-                    service.apply(configuration.settings)
-            elif configuration.look():
-                service.take_over(configuration.settings)
-            service.tend()
-            hold_on()
-            if service.up.is_set():
-                notify.ready(service.status())
+    stops: dict[int, Callable[[], None]] = {number: partial(on_stop, number) for number in (signal.SIGTERM, signal.SIGINT)}
+    with signals.on({**stops, signal.SIGHUP: on_reload}):
+        service.start()
+        for name, where in discovery.installed():
+            log.info("connector installed", connector=name, where=where)
+        log.info("started", version=__version__, count=len(configuration.settings.sources), pid=os.getpid())
+        console = Console(configuration.path) if configuration.settings.console.enabled else None
+        try:
+            while not stopping.is_set():
+                wake.wait(TEND)
+                wake.clear()
+                if reloading.is_set() and not stopping.is_set():
+                    reloading.clear()
+                    notify.reloading()
+                    if configuration.reload():
+                        service.apply(configuration.settings)
+                elif configuration.look():
+                    service.take_over(configuration.settings)
+                service.tend()
+                hold_on()
+                if service.up.is_set():
+                    notify.ready(service.status())
+                if console:
+                    console.tend()
+        finally:
+            log.info("stopping")
+            notify.stopping()
+            # What runs ends first, and can be watched until then.
+            service.stop()
             if console:
-                console.tend()
-    finally:
-        log.info("stopping")
-        notify.stopping()
-        # What runs ends first, and can be watched until then.
-        service.stop()
-        if console:
-            console.stop()
-        store.close()
-        log.info("stopped")
+                console.stop()
+            store.close()
+            log.info("stopped")

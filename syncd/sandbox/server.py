@@ -7,6 +7,7 @@ It logs nothing: addresses of requests can carry personal data. The server runs 
 import signal
 import socket
 import threading
+import time
 from asyncio import Transport
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -246,10 +247,14 @@ def serve(
     with running(district, host=host, port=port, **options) as sandbox:
         if on_ready is not None:
             on_ready(sandbox)
-        # A flag and not KeyboardInterrupt, which could break into the middle of a day and leave the district locked.
-        ended = threading.Event()
+        # Not KeyboardInterrupt, which could break into the middle of a day and leave the district locked; nor an Event, whose lock the
+        # handler would wait for if it came while this thread has it.
+        ended: list[int] = []
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: ended.set())
-        while not ended.wait(day_every):
-            if day_every is not None:
+            signal.signal(number, lambda number, _frame: ended.append(number))
+        until = time.monotonic() + (day_every or 0)
+        while not ended:
+            time.sleep(0.2 if day_every is None else min(0.2, day_every))
+            if day_every is not None and time.monotonic() >= until and not ended:
                 sandbox.day()
+                until += day_every

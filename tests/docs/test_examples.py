@@ -7,14 +7,14 @@ is only `…` stands for any number of lines. Times, durations and sizes may dif
 import io
 import re
 import shlex
-import signal
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
 from syncd.cli import main
+from syncd.daemon import signals
 from syncd.sandbox import District, running
 
 PAGES = ["quickstart.md", "operate.md", "held.md", "undo.md"]
@@ -51,7 +51,7 @@ def typed(line: str, sandbox_url: str) -> str:
     printed = io.StringIO()
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(printed):
         patch.setattr(sys, "argv", words)
-        patch.setattr(signal, "signal", lambda *_: None)
+        patch.setattr(signals, "on", lambda _calls: nullcontext())
         with pytest.raises(SystemExit) as ended:
             main()
     assert ended.value.code in (0, 1, 3, None), printed.getvalue()
