@@ -19,6 +19,7 @@
         ├── FullPullNeeded         it can not say what changed: everything has to be pulled (the run does so by itself)
         ├── SignInRefused          401 or 403 from the start, or a second time: never retried (it locks accounts)
         ├── SourceUnavailable      no answer, or 5xx and 429 for longer than we wait: the next run tries again
+        ├── BadFile                a file that can not be read, or is not what it says it is: nothing of it was used
         └── BadAnswer              an answer that is not what the API promises: never read as "no records"
 
 Messages carry ids, counts, hosts and status codes; never a name, an email, a birth date or a secret.
@@ -150,3 +151,7 @@ class BadAnswer(SourceError):
     def __init__(self, message: str, *, advice: str = "", status: int | None = None) -> None:
         super().__init__(message, advice=advice)
         self.status = status
+
+
+class BadFile(SourceError):
+    """A file that a school sent can not be read as what it says it is: nothing of it was used."""

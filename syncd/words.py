@@ -38,6 +38,22 @@ REASONS = {
     "no-student": "has no students",
     "same-person": "looks like somebody who left, but not one to one",
     "two-versions": "came in two versions, and nobody can tell which is right",
+    # Of files: the field says where.
+    "no-manifest": "came without a manifest.csv; which version it is was told by its columns",
+    "manifest-version": "has a manifest that names no version; which it is was told by the columns",
+    "manifest-mode": "is in the manifest as neither absent, bulk nor delta; its rows tell",
+    "not-in-manifest": "is there, and the manifest says nothing of it",
+    "in-a-folder": "has its files in a folder, and not side by side at the top",
+    "unknown-file": "is a file that nobody knows",
+    "column-name": "has a column whose name is written otherwise than it should be",
+    "unknown-column": "has a column that nobody knows; what stands in it is kept beside the record",
+    "column-missing": "lacks columns",
+    "column-order": "has its columns in another order than it should",
+    "extra-cells": "has more cells than there are columns: a comma may stand in a name without quotes",
+    "short-row": "has fewer cells than there are columns; those that lack count as empty",
+    "status-and-date": "has a status without a date, or a date without a status",
+    "delimiter": "parts its cells by another sign than a comma",
+    "encoding": "is not written in UTF-8",
 }
 LINKED_BY = {
     "student-number": "student number",

@@ -1,0 +1,172 @@
+"""OneRoster's CSV binding as a connector: each file a resource; a file that is absent, or tells only changes, proves nobody's absence."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from connectors.oneroster_csv import manifest
+from connectors.oneroster_csv.manifest import Manifest
+from connectors.oneroster_csv.read import read
+from connectors.oneroster_csv.roles import Roles, refuse_parts
+from connectors.oneroster_csv.settings import OneRosterCsvSettings
+from connectors.oneroster_csv.table import Table, told_page
+from syncd.contract.connector import Abilities, Connector, Resource
+from syncd.contract.document import Cursor, Document, Finished, Page, Reading
+from syncd.errors import BadFile, FullPullNeeded, SourceUnavailable
+from syncd.files.bundle import Bundle
+from syncd.files.rows import CsvFile
+
+RESOURCES = (
+    Resource("orgs", ("org",)),
+    Resource("academicSessions", ("term",)),
+    Resource("courses", ("course",)),
+    Resource("users", ("user",)),
+    Resource("classes", ("section",)),
+    Resource("enrollments", ("enrollment",)),
+)
+DEMOGRAPHICS = Resource("demographics", ())
+# Seconds for which a file that does not come to rest is waited for.
+LONGEST = 600
+
+
+class OneRosterCsvConnector(Connector):
+    """The files of one SIS."""
+
+    settings_model = OneRosterCsvSettings
+    abilities = Abilities(incremental=True)
+    settings: OneRosterCsvSettings
+
+    def resources(self) -> tuple[Resource, ...]:
+        return (*RESOURCES, DEMOGRAPHICS) if self.settings.demographics else RESOURCES
+
+    def pull(self) -> Iterator[Page | Finished | Cursor]:
+        with self._bundle() as bundle:
+            told, digest = manifest.read(bundle), bundle.digest()
+            yield from self._odd(bundle, told)
+            for resource in self.resources():
+                if _file(resource.name) not in bundle.names:
+                    yield Finished(resource.name, f"{resource.name}.csv is absent, which says nothing of what it would have in it")
+                elif resource.name == "users" and told.version == "1.2":
+                    yield from self._users(bundle, told)
+                else:
+                    with self._table(bundle, resource.name, told) as table:
+                        yield from table.pages()
+                        yield Finished(resource.name, _doubt(table, told))
+            yield Cursor({"bundle": digest})
+
+    def _users(self, bundle: Bundle, told: Manifest) -> Iterator[Page | Finished]:
+        """Users with the roles that another file has."""
+        if _file("roles") not in bundle.names:
+            raise bundle.bad("has users.csv without roles.csv, which says who is what.", "Send both.")
+        with Roles() as roles:
+            with self._table(bundle, "roles", told) as table:
+                odd = list(roles.take(table.pages()))
+                refuse_parts(table.file, table.mode)
+                if not table.file.whole:
+                    raise bundle.bad(f"has in it {table.file.name}, which ends in the middle of a row.", "Send it again, whole.")
+            if odd:
+                yield Page("users", [document._replace(resource="users") for document in odd])
+            with self._table(bundle, "users", told) as table:
+                for page in table.pages():
+                    refuse_parts(table.file, table.mode)
+                    yield roles.joined(page)
+                yield Finished("users", _doubt(table, told))
+
+    def changes(self, cursor: Any) -> Iterator[Page | Cursor]:
+        """The same files say nothing new; other ones are read if all of them tell only changes."""
+        with self._bundle() as bundle:
+            digest = bundle.digest()
+            if cursor == {"bundle": digest}:
+                yield Cursor(cursor)
+                return
+            told = manifest.read(bundle)
+            there = [name for name in self._files() if _file(name) in bundle.names]
+            if told.version == "1.2" and {"users", "roles"} & set(there) or any(told.modes.get(name, "bulk") == "bulk" for name in there):
+                raise FullPullNeeded(f"{self.context.source}: {bundle.path.name} is new, and has to be read as a whole.")
+            yield from self._odd(bundle, told)
+            for name in there:
+                with self._table(bundle, name, told) as table:
+                    for page in table.pages():
+                        if table.mode == "bulk":
+                            raise FullPullNeeded(f"{self.context.source}: {table.file.name} says nothing of what changed.")
+                        yield page
+            yield Cursor({"bundle": digest})
+
+    def read(self, document: Document) -> Reading:
+        return read(document)
+
+    def probe(self) -> str:
+        with self._bundle() as bundle:
+            told = manifest.read(bundle)
+            there = [name for name in (*self._files(), "roles") if _file(name) in bundle.names]
+            count = 0
+            if "orgs" in there:
+                with self._table(bundle, "orgs", told) as table:
+                    count = sum(1 for page in table.pages() for one in page.documents if one.id is not None)
+            return f"OneRoster {told.version} CSV: {len(there)} files, {count} orgs"
+
+    def _files(self) -> list[str]:
+        return [resource.name for resource in self.resources()]
+
+    @contextmanager
+    def _table(self, bundle: Bundle, name: str, told: Manifest) -> Iterator[Table]:
+        with bundle.open(_file(name)) as stream:
+            yield Table(CsvFile(bundle.names[_file(name)], self.context.source, stream), name, told.version)
+
+    def _bundle(self) -> Bundle:
+        """The files, once they are all there. Raises BadFile, SourceUnavailable and Stopped."""
+        path = self._newest()
+        until = time.monotonic() + LONGEST
+        while (moved := _moved(path)) is not None and (left := self.settings.still - (time.time() - moved)) > 0:
+            if time.monotonic() > until:
+                raise SourceUnavailable(f"{self.context.source}: {path.name} is still being written.", advice="The next run tries again.")
+            self.context.wait(min(left, self.settings.still))
+        bundle = Bundle(path, self.context.source)
+        if not bundle.names:
+            bundle.close()
+            raise bundle.bad("has no files in it.", "Check the path.")
+        return bundle
+
+    def _newest(self) -> Path:
+        path = self.settings.path
+        if not path.exists():
+            raise BadFile(f"{self.context.source}: there is nothing at {path.name}.", advice="Check the path, and who may read it.")
+        if path.is_dir() and not any(file.suffix.lower() == ".csv" for file in path.iterdir()):
+            zips = [file for file in path.iterdir() if file.suffix.lower() == ".zip"]
+            if not zips:
+                raise BadFile(f"{self.context.source}: there is neither a zip nor a CSV file in {path.name}.", advice="Check the path.")
+            return max(zips, key=lambda file: (file.stat().st_mtime, file.name))
+        return path
+
+    def _odd(self, bundle: Bundle, told: Manifest) -> Iterator[Page]:
+        odd = [*((rule, bundle.path.name) for rule in bundle.told), *told.told]
+        odd += [("unknown-file", name) for name in manifest.unknown(bundle)]
+        if odd:
+            yield told_page("orgs", odd)
+
+
+def _file(name: str) -> str:
+    return f"{name}.csv".lower()
+
+
+def _doubt(table: Table, told: Manifest) -> str | None:
+    """Why who is not in a file may not be taken for gone."""
+    name, mode = table.file.name, told.modes.get(table.name)
+    if not table.file.whole:
+        return f"{name} ends in the middle of a row"
+    if table.mode is None:
+        return f"{name} has no rows, which says nothing"
+    if table.mode == "delta":
+        return f"{name} tells only what changed" if mode == "delta" else f"{name} has a status in its rows, so that it may not be all"
+    return f"{name} is said to be a delta, and its rows do not look so" if mode == "delta" else None
+
+
+def _moved(path: Path) -> float | None:
+    """When anything of it was written last, in seconds since the epoch."""
+    try:
+        files = [path, *path.iterdir()] if path.is_dir() else [path]
+        return max(file.stat().st_mtime for file in files)
+    except OSError:
+        return None

@@ -1,0 +1,73 @@
+"""1.2 has who is what in a file of its own, roles.csv: a user's roles are put into the user's own document, as the REST binding has them.
+
+A user's row means nothing without them: whose number it has, and who is whose guardian, depends on the role.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from types import TracebackType
+
+import msgspec
+
+from syncd.contract.document import Document, Page
+from syncd.errors import BadFile
+from syncd.files.rows import CsvFile
+
+_BATCH = 500
+
+
+class Roles:
+    """The roles of all users, in a temporary database on the disk: a large district's do not fit into memory. Use as a context."""
+
+    def __init__(self) -> None:
+        # A name that is empty: SQLite keeps it in a file of its own that nobody else sees, and removes it.
+        self._desk = sqlite3.connect("", check_same_thread=False, isolation_level=None)
+        self._desk.execute("PRAGMA journal_mode = OFF")
+        self._desk.execute("CREATE TABLE roles (user TEXT, id TEXT, entry BLOB, PRIMARY KEY (user, id)) WITHOUT ROWID")
+
+    def __enter__(self) -> "Roles":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None) -> None:
+        self._desk.close()
+
+    def take(self, pages: Iterable[Page]) -> Iterator[Document]:
+        """Keep the roles of roles.csv; gives the documents of rows that can not be used, and of what is odd."""
+        for page in pages:
+            rows = []
+            for document in page.documents:
+                sent = msgspec.json.decode(document.raw)
+                user = (sent.get("user") or {}).get("sourcedId")
+                if document.id is None or user is None or "role" not in sent or any(fatal for _, _, fatal in sent.get("_told", ())):
+                    yield document
+                    continue
+                entry = {name: sent[name] for name in ("roleType", "role", "org", "beginDate", "endDate") if name in sent}
+                rows.append((user, document.id, msgspec.json.encode(entry)))
+            self._desk.execute("BEGIN")
+            self._desk.executemany("INSERT OR REPLACE INTO roles VALUES (?, ?, ?)", rows)
+            self._desk.execute("COMMIT")
+
+    def joined(self, page: Page) -> Page:
+        """The page with each user's roles in the user's document."""
+        found: dict[str, list[bytes]] = {}
+        ids = [document.id for document in page.documents if document.id is not None]
+        for begin in range(0, len(ids), _BATCH):
+            part = ids[begin : begin + _BATCH]
+            asked = f"SELECT user, entry FROM roles WHERE user IN ({','.join('?' * len(part))}) ORDER BY user, id"  # noqa: S608
+            for user, entry in self._desk.execute(asked, part):
+                found.setdefault(user, []).append(entry)
+        return Page(page.resource, [self._with_roles(document, found.get(document.id or "")) for document in page.documents])
+
+    def _with_roles(self, document: Document, entries: list[bytes] | None) -> Document:
+        if not entries:
+            return document
+        return document._replace(raw=document.raw[:-1] + b',"roles":[' + b",".join(entries) + b"]}")
+
+
+def refuse_parts(file: CsvFile, mode: str | None) -> None:
+    """Raises BadFile for roles or users that tell only changes: of a user of whom one row came, nobody can tell what the others say."""
+    if mode == "delta":
+        raise BadFile(
+            f"{file.source}: {file.name} has only changes in it, and in OneRoster 1.2 a user's rows are of use together only.",
+            advice="Have the SIS export everything (bulk).",
+        )

@@ -1,0 +1,1 @@
+"""What goes out: the roster by the standards that other products read."""
