@@ -52,6 +52,7 @@ REASONS = {
     "extra-cells": "has more cells than there are columns: a comma may stand in a name without quotes",
     "short-row": "has fewer cells than there are columns; those that lack count as empty",
     "status-and-date": "has a status without a date, or a date without a status",
+    "role-row": "has a role in roles.csv that can not be used",
     "delimiter": "parts its cells by another sign than a comma",
     "encoding": "is not written in UTF-8",
 }

@@ -44,14 +44,13 @@ def read(bundle: Bundle) -> Manifest:
         there = f"{file_name}.csv".lower() in bundle.names
         if mode and mode not in MODES:
             told.append(("manifest-mode", file_name))
-            mode = ""
-        if there and mode in ("", "absent"):
+        elif there and mode in ("", "absent"):
             told.append(("not-in-manifest", file_name))
         elif not there and mode in ("bulk", "delta"):
             raise bundle.bad(
                 f"says in its manifest that {file_name}.csv is there ({mode}), and it is not.", "Send all files, or correct the manifest."
             )
-        if mode:
+        if mode in MODES:
             modes[file_name] = mode
     return Manifest(version[:3], modes, told)
 

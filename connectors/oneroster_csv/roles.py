@@ -9,6 +9,7 @@ from types import TracebackType
 
 import msgspec
 
+from connectors.oneroster_csv.table import TOLD
 from syncd.contract.document import Document, Page
 from syncd.errors import BadFile
 from syncd.files.rows import CsvFile
@@ -32,24 +33,26 @@ class Roles:
         self._desk.close()
 
     def take(self, pages: Iterable[Page]) -> Iterator[Document]:
-        """Keep the roles of roles.csv; gives the documents of rows that can not be used, and of what is odd."""
+        """Keep the roles of roles.csv; gives documents that say what is odd, and of whom nothing can be told."""
         for page in pages:
             rows = []
             for document in page.documents:
                 sent = msgspec.json.decode(document.raw)
-                user = (sent.get("user") or {}).get("sourcedId")
-                if document.id is None or user is None or "role" not in sent or any(fatal for _, _, fatal in sent.get("_told", ())):
-                    yield document
+                told, user = sent.get(TOLD, []), (sent.get("user") or {}).get("sourcedId")
+                if user is None:
+                    told = [[rule, place, False] for rule, place, _ in told] or [["missing", "roles.csv: userSourcedId", False]]
+                    yield Document("users", None, msgspec.json.encode({TOLD: told}))
                     continue
+                usable = "role" in sent and not any(fatal for _, _, fatal in told)
                 entry = {name: sent[name] for name in ("roleType", "role", "org", "beginDate", "endDate") if name in sent}
-                rows.append((user, document.id, msgspec.json.encode(entry)))
+                rows.append((user, document.id or "", msgspec.json.encode(entry) if usable else None))
             self._desk.execute("BEGIN")
             self._desk.executemany("INSERT OR REPLACE INTO roles VALUES (?, ?, ?)", rows)
             self._desk.execute("COMMIT")
 
     def joined(self, page: Page) -> Page:
         """The page with each user's roles in the user's document."""
-        found: dict[str, list[bytes]] = {}
+        found: dict[str, list[bytes | None]] = {}
         ids = [document.id for document in page.documents if document.id is not None]
         for begin in range(0, len(ids), _BATCH):
             part = ids[begin : begin + _BATCH]
@@ -58,10 +61,16 @@ class Roles:
                 found.setdefault(user, []).append(entry)
         return Page(page.resource, [self._with_roles(document, found.get(document.id or "")) for document in page.documents])
 
-    def _with_roles(self, document: Document, entries: list[bytes] | None) -> Document:
+    def _with_roles(self, document: Document, entries: list[bytes | None] | None) -> Document:
         if not entries:
             return document
-        return document._replace(raw=document.raw[:-1] + b',"roles":[' + b",".join(entries) + b"]}")
+        told = [entry for entry in entries if entry is not None]
+        if len(told) < len(entries):
+            # With a role less they would be somebody else: what is held of them stands.
+            sent = msgspec.json.decode(document.raw)
+            sent.setdefault(TOLD, []).append(["role-row", "roles.csv", True])
+            return document._replace(raw=msgspec.json.encode(sent))
+        return document._replace(raw=document.raw[:-1] + b',"roles":[' + b",".join(told) + b"]}")
 
 
 def refuse_parts(file: CsvFile, mode: str | None) -> None:

@@ -5,7 +5,7 @@ than there are columns) is not used.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
@@ -19,6 +19,8 @@ from syncd.files.rows import CsvFile, Row
 
 # Documents of a page.
 PAGE = 5_000
+# Rows to look at before all of a file are believed to be longer than its header.
+ROWS_OF_A_HABIT = 20
 # Stands in a document: what is wrong with its row, or with the file. [rule, place, whether the row is not used]
 TOLD = "_told"
 
@@ -33,11 +35,16 @@ class Table:
         self.mode: str | None = None
         self._told: list[tuple[str, str]] = []
         self._cells = self._plan(version)
-        self._width = len(file.header)
+        self._width = self._longest = len(file.header)
 
     def pages(self) -> Iterator[Page]:
         """Its documents; what is odd about the file comes last."""
-        documents = map(self._document, self.file.rows())
+        rows = self.file.rows()
+        first = list(islice(rows, ROWS_OF_A_HABIT))
+        if len(first) > 1 and all(len(row.cells) > self._width and not any(map(str.strip, row.cells[self._width :])) for row in first):
+            # A comma at the end of each row, and none at the end of the header.
+            self._longest = max(len(row.cells) for row in first)
+        documents = map(self._document, chain(first, rows))
         while page := list(islice(documents, PAGE)):
             yield Page(self.name, page)
         told = [*self._told, *self.file.told]
@@ -86,7 +93,7 @@ class Table:
     def _document(self, row: Row) -> Document:
         cells = row.cells
         wrong: list[list[Any]] = []
-        if len(cells) > self._width and any(cell.strip() for cell in cells[self._width :]):
+        if len(cells) > self._longest:
             wrong.append(["extra-cells", f"line {row.line}", True])
         elif len(cells) < self._width:
             self.file.tell("short-row", f"{self.file.name}, line {row.line}")

@@ -51,8 +51,6 @@ class CsvFile:
         if first is None:
             raise self.bad(1, "the file is empty", "Send it with its header, or leave it out.")
         self.header = [cell.strip() for cell in first.cells]
-        while self.header and not self.header[-1]:
-            self.header.pop()
 
     def rows(self) -> Iterator[Row]:
         """Raises BadFile."""
