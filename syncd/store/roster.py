@@ -16,13 +16,15 @@ _BATCH = 500
 _SEARCHED = ("id", "name", "given_name", "family_name", "username", "number", "student_number", "state_id", "email")
 
 
-def _as_record(kind: str, row: Any) -> dict[str, Any]:
+def as_record(kind: str, row: Any) -> dict[str, Any]:
+    """A row of a kind as people and programs see it; `purged_at` is told where the row has one."""
     record = {"source": row.source, "id": row.id, "status": row.status, "deactivated_at": row.deactivated_at}
     for name in fields(kind):
         record[name] = getattr(row, name)
     record["extra"] = row.extra or {}
     # Only where it is so: nothing of it is there to be known any more.
-    return record if row.purged_at is None else {**record, "purged_at": row.purged_at}
+    purged_at = getattr(row, "purged_at", None)
+    return record if purged_at is None else {**record, "purged_at": purged_at}
 
 
 def _held(kind: str) -> Select[Any]:
@@ -55,7 +57,7 @@ def records(
         query = query.where(or_(*(part.icontains(search, autoescape=True) for part in parts)))
     with store.read() as connection:
         for row in connection.execute(query.execution_options(yield_per=_BATCH)):
-            yield _as_record(kind, row)
+            yield as_record(kind, row)
 
 
 def records_as_of(
@@ -71,7 +73,7 @@ def records_as_of(
     with store.read() as connection:
         rows = connection.execute(_by_id_then(connection, kind, source, later).execution_options(yield_per=_BATCH))
         for batch in rows.partitions():
-            for found in _as_then(connection, [_as_record(kind, row) for row in batch], later):
+            for found in _as_then(connection, [as_record(kind, row) for row in batch], later):
                 told = [str(found.get(name) or "") for name in _SEARCHED] + [f"{found.get('given_name')} {found.get('family_name')}"]
                 seen = any(words in part.lower() for part in told)
                 if (status == "all" or found["status"] == status) and (not words or seen):
@@ -153,7 +155,7 @@ def record(store: Store, kind: str, record_id: str, source: str | None = None) -
     if source:
         query = query.where(table.c.source == source)
     with store.read() as connection:
-        return [_as_record(kind, row) for row in connection.execute(query)]
+        return [as_record(kind, row) for row in connection.execute(query)]
 
 
 def active_counts(store: Store, source: str) -> dict[str, int]:

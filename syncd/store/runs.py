@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import takewhile
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Text, and_, func, insert, not_, or_, select, type_coerce, update
+from sqlalchemy import Connection, Row, Select, Text, and_, func, insert, not_, or_, select, text, type_coerce, update
 
 from syncd.errors import Unknown
 from syncd.report import Mode, RunReport, State, Trigger
@@ -98,12 +98,23 @@ def finish(connection: Connection, report: RunReport) -> bool:
     """Write how a run ended; for an applied one, in the transaction that applies it. False, and nothing is written, when the run is known
     to have ended well: the answer to its commit was lost, and not the commit."""
     values = report.model_dump(exclude={"run", "source", "trigger", "started_at", "account", "settled_by"})
+    if report.state in (State.APPLIED, State.HELD) and report.changed:
+        values["applied"] = _next_place(connection)
     ended = update(runs).where(runs.c.id == report.run).values(**values, progress=None)
     if connection.execute(ended.where(runs.c.state == State.RUNNING)).rowcount == 1:
         tallies.add(connection, report)
         return True
     # One that its successor took for dead, and counted, has more to say of how it ended.
     return connection.execute(ended.where(runs.c.state == State.FAILED)).rowcount == 1
+
+
+def _next_place(connection: Connection) -> int:
+    """The next place among the runs that changed something. Taken last in the transaction that applies, and until its end by one at a time:
+    a place never becomes visible before a lower one."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('syncd applied'))"))
+    last = select(func.coalesce(func.max(runs.c.applied), 0)).where(runs.c.applied.is_not(None))
+    return int(connection.execute(last).scalar_one()) + 1
 
 
 def cursor(connection: Connection, source: str) -> Any:

@@ -168,9 +168,14 @@ runs = Table(
     Column("account", Text),
     Column("asked", Integer),
     Column("reported", Boolean, nullable=False, server_default=true()),
+    Column("applied", Integer),
     Index(None, "source", "id"),
     sqlite_autoincrement=True,
 )
+# applied: its place among the runs that changed something, in the order in which that became so: whoever follows the changes misses none.
+# (Numbers of runs say when they began.)
+_CHANGED = runs.c.applied.is_not(None)
+Index("ix_runs_applied", runs.c.applied, unique=True, sqlite_where=_CHANGED, postgresql_where=_CHANGED)
 # Of all runs only those that somebody asked for in the console.
 _ASKED = runs.c.asked.is_not(None)
 Index("ix_runs_asked", runs.c.source, runs.c.asked, sqlite_where=_ASKED, postgresql_where=_ASKED)
