@@ -22,6 +22,7 @@ WHY = {
 REASONS = {
     "not-json": "is not readable JSON",
     "not-an-object": "is not a record",
+    "not-a-record": "is not what a record of its kind is",
     "no-id": "has no id",
     "unusable-id": "has an id that can not be kept: too long, or with invisible characters",
     "too-large": "is larger than any record",

@@ -55,11 +55,14 @@ class Resource:
 @dataclass(frozen=True, slots=True)
 class Abilities:
     """What a connector can do beside full pulls: give changes only (`changes`), be asked for one record (`find`), pull one school or one
-    user by itself (`part`; scopes: which of `school` and `user`; needs `one`). What is not declared is never asked for."""
+    user by itself (`part`; scopes: which of `school` and `user`; needs `one`). What is not declared is never asked for. handed: its
+    records are handed in (`contract/handed.py`), and it has no schedule.
+    """
 
     incremental: bool = False
     one: bool = False
     scopes: frozenset[str] = frozenset()
+    handed: bool = False
 
 
 Networks = tuple[IPv4Network | IPv6Network, ...]

@@ -100,5 +100,8 @@ def parse(name: str, table: dict[str, Any], context: dict[str, Any] | None = Non
     connector that is not installed."""
     common = SourceSettings.model_validate({key: value for key, value in table.items() if key in COMMON})
     connector = discovery.find(common.connector)
+    if connector.abilities.handed:
+        # Nobody asks it, so that no schedule does.
+        common = common.model_copy(update={"enabled": False})
     own = connector.settings_model.model_validate({key: value for key, value in table.items() if key not in COMMON}, context=context)
     return Source(name, common, connector, own)

@@ -232,6 +232,15 @@ held_changes = Table(
     Column("seen_run", Integer),
 )
 
+# Which column of a school's spreadsheets is which field (syncd/hand). column: in small letters.
+matched = Table(
+    "matched",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("column", Text, primary_key=True),
+    Column("field", Text, nullable=False),
+)
+
 # Enrollments that name a section or a user who is not there (yet): taken in by the run that brings the missing one.
 waiting = Table(
     "waiting",
