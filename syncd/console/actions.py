@@ -11,14 +11,19 @@ from syncd.console.site import Site
 from syncd.console.who import may_see
 from syncd.contract import discovery
 from syncd.contract.connector import Context
-from syncd.errors import ConfigError, NothingHeld, UnknownSource
+from syncd.contract.document import Document
+from syncd.errors import ConfigError, NothingHeld, Unknown, UnknownSource
+from syncd.hand import handing
+from syncd.hand.alike import Alike
+from syncd.hand.alike import alike as alike_people
+from syncd.hand.entered import Person
 from syncd.report import Mode, RunReport, State
 from syncd.roster.scope import Scope
 from syncd.settings import form, kept
 from syncd.settings.kept import Kept
 from syncd.settings.mistakes import Mistake
 from syncd.settings.source import Source
-from syncd.store import audit, orders, runs
+from syncd.store import audit, orders, roster, runs
 from syncd.store import pause as rests
 from syncd.sync import link
 from syncd.sync.link import LINKED
@@ -124,6 +129,32 @@ def decide(site: Site, who: Who, one: tuple[str, str], other: tuple[str, str], s
     if state == LINKED and (people[0] is None or people[0] != people[1]):
         raise ConfigError(f'{one[0]} and {other[0]} are not said to have the same people: give both the same word as "people".')
     link.decide(site.store, link.Person(*one), link.Person(*other), state, by=who)
+
+
+def enter(site: Site, who: Who, source: str, school_id: str, documents: list[Document], *, dry_run: bool = False) -> RunReport:
+    """Take in people of a school that may be another source's, and comes along then. Raises Unknown where none has it."""
+    others = [name for name in site.settings.sources if name != source and may_see(who, name)]
+    before = handing.school(site.store, site.settings.source(source), school_id, others)
+    return hand_in(site, who, source, [*before, *documents], dry_run=dry_run)
+
+
+def hand_in(site: Site, who: Who, source: str, documents: list[Document], *, dry_run: bool = False) -> RunReport:
+    """Take in records that somebody entered, at once: whoever did so waits for it. Raises as a run does."""
+    may_see(who, source, refuse=True)
+    return handing.hand_in(site.store, site.settings.source(source), documents, by=who, today=site.settings.today(), dry_run=dry_run)
+
+
+def alike(site: Site, who: Who, person: Person) -> list[Alike]:
+    """Who is there already and could be the same person, in the sources that are any of their business."""
+    return alike_people(site.store, person, [name for name in site.settings.sources if may_see(who, name)])
+
+
+def entered(site: Site, source: str, record_id: str) -> dict[str, Any]:
+    """A person who was entered, as they are held. Raises Unknown."""
+    found = roster.record(site.store, "user", record_id, source)
+    if not found:
+        raise Unknown(f"{source} has no user {record_id}.")
+    return found[0]
 
 
 def _keep(

@@ -23,6 +23,8 @@ HEADERS = {
 }
 # Bytes of a request's body, and seconds in which it has to come: forms and orders are small.
 LARGEST, SLOWEST = 1_000_000, 30.0
+# A spreadsheet of ten thousand students has two or three million.
+UPLOADS, LARGEST_UPLOAD = ("/import",), 20_000_000
 READING = ("GET", "HEAD", "OPTIONS")
 
 
@@ -55,23 +57,24 @@ class Safety:
                 ]
             await send(message)
 
-        refused = self._refusal(host.hostname, host.netloc, scope["method"], told)
+        largest = LARGEST_UPLOAD if scope["path"] in UPLOADS else LARGEST
+        refused = self._refusal(host.hostname, host.netloc, scope["method"], told, largest)
         if refused is not None:
             await refused(scope, receive, with_headers)
             return
         if scope["method"] not in READING:
-            whole = await _whole(receive)
+            whole = await _whole(receive, largest)
             if isinstance(whole, Response):
                 await whole(scope, receive, with_headers)
                 return
             receive = whole
         await self._app(scope, receive, with_headers)
 
-    def _refusal(self, host: str | None, at: str, method: str, told: dict[bytes, bytes]) -> Response | None:
+    def _refusal(self, host: str | None, at: str, method: str, told: dict[bytes, bytes], largest: int) -> Response | None:
         if host is None or host.lower() not in self._hosts:
             return PlainTextResponse("This console is not reached by that name. If it should be, add it to [console] hosts.\n", 421)
         length = told.get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > LARGEST:
+        if not length.isdigit() or int(length) > largest:
             return PlainTextResponse("The request is too large.\n", 413)
         if method not in READING and _is_foreign(at, told):
             return PlainTextResponse("This was sent by a page of another site.\n", 403)
@@ -85,7 +88,7 @@ def _is_foreign(at: str, told: dict[bytes, bytes]) -> bool:
     return b"origin" in told and urlsplit(told[b"origin"].decode("latin-1")).netloc != at
 
 
-async def _whole(receive: Receive) -> Receive | Response:
+async def _whole(receive: Receive, largest: int) -> Receive | Response:
     """The body, before anything looks at it: what gives it at once, or the answer to one that is too large or too slow, whatever it said of
     its length before."""
     parts: list[Message] = []
@@ -95,7 +98,7 @@ async def _whole(receive: Receive) -> Receive | Response:
             while not parts or parts[-1].get("more_body", False):
                 parts.append(await receive())
                 size += len(parts[-1].get("body", b""))
-                if size > LARGEST:
+                if size > largest:
                     return PlainTextResponse("The request is too large.\n", 413, {"Connection": "close"})
     except TimeoutError:
         return PlainTextResponse("The request took too long to come.\n", 408, {"Connection": "close"})

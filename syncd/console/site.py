@@ -7,6 +7,7 @@ from pathlib import Path
 
 import structlog
 
+from syncd.console.desk import Desk
 from syncd.console.oidc import SingleSignOn
 from syncd.console.tail import Tail
 from syncd.errors import ConfigError
@@ -25,7 +26,7 @@ class Site:
 
     def __init__(self, path: Path, settings: Settings, store: Store) -> None:
         self.path, self.store, self.console = path, store, settings.console
-        self.tail = Tail(store)
+        self.tail, self.desk = Tail(store), Desk()
         self.single_sign_on = SingleSignOn(settings.console) if settings.console.oidc else None
         self._take(settings)
         self._looked, self._file_changed = time.monotonic(), self._changed()

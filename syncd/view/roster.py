@@ -1,5 +1,6 @@
 """The roster, searched page by page, and one record with all that is known of it."""
 
+from collections.abc import Collection
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -109,6 +110,24 @@ def names(store: Store, kind: str, source: str, ids: list[str]) -> dict[str, str
     query = select(table.c.id, called).where(table.c.source == source, table.c.id.in_(ids))
     with store.read() as connection:
         return {row[0]: row[1] for row in connection.execute(query) if row[1]}
+
+
+class School(BaseModel):
+    """A school of a source."""
+
+    source: str
+    id: str
+    name: str
+
+
+def schools(store: Store, sources: Collection[str]) -> list[School]:
+    """The active schools of these sources, each id once, by name."""
+    org = ROSTER["org"].c
+    query = select(org.source, org.id, org.name).where(org.source.in_(sources), org.status == "active", org.type == "school")
+    with store.read() as connection:
+        rows = connection.execute(query.order_by(org.name, org.id, org.source)).all()
+    found = {row.id: School(source=row.source, id=row.id, name=row.name or row.id) for row in reversed(rows)}
+    return sorted(found.values(), key=lambda one: (one.name, one.id))
 
 
 def _happened(change: Change) -> Happened:

@@ -28,6 +28,8 @@ ACTING = [
 OPEN = {"/healthz", "/readyz", "/signin", "/signin/oidc", "/signin/oidc/back"}
 # What takes more than a viewer, and what takes more than an operator.
 OPERATORS = {
+    "GET /import", "POST /import", "GET /import/{key}", "POST /import/{key}", "POST /import/{key}/apply", "GET /import/{key}/errors.csv",
+    "GET /people/new", "POST /people/new", "GET /people/edit", "POST /people/edit", "POST /people/deactivate",
     "GET /roster", "GET /record", "GET /api/roster/{kind}", "GET /api/record",
     *(f"POST {before}/sources/{{source}}/{act}" for before in ("", "/api") for act in ("sync", "pause", "resume")),
 }  # fmt: skip

@@ -27,6 +27,8 @@ DONE = {
     "saved": "Saved. It holds from now on; nothing has to be started anew.",
     "removed": "Removed: it is no longer pulled. Its roster is kept.",
     "on": "Switched on: the daemon pulls it by its schedule from now on.",
+    "entered": "Entered. No sync of another source will ever change it.",
+    "deactivated": "Deactivated. Nothing is deleted: undoing the run brings it back.",
     "off": "Switched off: the daemon no longer pulls it. Its roster is kept.",
 }
 # How words of state are coloured; "off" for all others.

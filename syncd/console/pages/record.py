@@ -59,6 +59,7 @@ def record(
         links_to=_links(site, found, kind),
         enrollments=enrolled,
         can_sync=configured is not None and _has_scope(configured, kind),
+        can_edit=kind == "users" and configured is not None and configured.connector.abilities.handed,
     )
 
 

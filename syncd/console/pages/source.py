@@ -126,6 +126,7 @@ def _page(request: Request, site: Here, who: Viewer, source: str, found: Found |
         trend=notes.trend_values(sources.trend(store, source)),
         runs=runs.page(store, source=source, limit=LATEST).runs,
         scopes=sorted(configured.connector.abilities.scopes),
+        handed=configured.connector.abilities.handed,
     )
 
 
