@@ -14,7 +14,7 @@ from syncd.errors import ConfigError
 from syncd.hand import entered, handing
 from syncd.hand.alike import Alike, alike
 from syncd.hand.entered import Person
-from syncd.report import State
+from syncd.report import RunReport, State
 from syncd.settings.file import Settings
 from syncd.store import Store
 
@@ -110,7 +110,8 @@ def edit(
     changes, wrong = entered.changes({name: value for name, value in values.items() if value}, configured.today())
     if wrong:
         raise ConfigError(*(f"--{one.key.replace('_', '-')} {one.words}." for one in wrong))
-    _hand_in(configured, store, source, [handing.changed(store, into, "user", user_id, changes)], user_id, json)
+    report = handing.change_one(store, into, handing.changed(store, into, "user", user_id, changes), by=here(), today=configured.today())
+    _say(report, user_id, json)
 
 
 @app.command()
@@ -123,7 +124,8 @@ def deactivate(
     configured, store = opened(secrets=None)
     into = configured.source(source)
     handing.check(into)
-    _hand_in(configured, store, source, [handing.gone(store, into, "user", user_id)], user_id, json)
+    report = handing.change_one(store, into, handing.gone(store, into, "user", user_id), by=here(), today=configured.today())
+    _say(report, user_id, json)
 
 
 def _checked(role: str, school: str, values: dict[str, str], configured: Settings) -> Person:
@@ -139,7 +141,10 @@ def _tell(found: list[Alike]) -> None:
 
 
 def _hand_in(configured: Settings, store: Store, source: str, documents: list[Document], record_id: str, json: bool) -> None:
-    report = handing.hand_in(store, configured.source(source), documents, by=here(), today=configured.today())
+    _say(handing.hand_in(store, configured.source(source), documents, by=here(), today=configured.today()), record_id, json)
+
+
+def _say(report: RunReport, record_id: str, json: bool) -> None:
     if json:
         print_json({"id": record_id, "run": report})
     else:

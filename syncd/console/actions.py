@@ -144,6 +144,12 @@ def hand_in(site: Site, who: Who, source: str, documents: list[Document], *, dry
     return handing.hand_in(site.store, site.settings.source(source), documents, by=who, today=site.settings.today(), dry_run=dry_run)
 
 
+def change_one(site: Site, who: Who, source: str, document: Document) -> RunReport:
+    """Change or deactivate one who was entered, by somebody who has them before them."""
+    may_see(who, source, refuse=True)
+    return handing.change_one(site.store, site.settings.source(source), document, by=who, today=site.settings.today())
+
+
 def alike(site: Site, who: Who, person: Person) -> list[Alike]:
     """Who is there already and could be the same person, in the sources that are any of their business."""
     return alike_people(site.store, person, [name for name in site.settings.sources if may_see(who, name)])

@@ -11,7 +11,7 @@ from syncd.contract.connector import Context
 from syncd.contract.document import Document
 from syncd.contract.handed import handing
 from syncd.errors import ConfigError, Unknown
-from syncd.report import Mode, RunReport
+from syncd.report import Mode, RunReport, State, Trigger
 from syncd.settings.guard import Limit
 from syncd.settings.source import Source
 from syncd.store import Store, roster
@@ -38,6 +38,16 @@ def hand_in(store: Store, source: Source, documents: Sequence[Document], *, by: 
     # Whoever hands them in has just seen how many are new; all other limits stand.
     limits = order.limits.model_copy(update={"max_creations": Limit(count=ANY)})
     return run(store, replace(order, connect=handing(source.connect, documents), limits=limits), Context(source.name))
+
+
+def change_one(store: Store, source: Source, document: Document, *, by: Who, **options: Any) -> RunReport:
+    """As `hand_in`, of one record, by somebody who has it before them: what a limit holds of it (the last of its kind goes) is what they
+    have just said."""
+    report = hand_in(store, source, [document], by=by, **options)
+    if report.state != State.HELD:
+        return report
+    approval = Order.of(source, mode=Mode.INCREMENTAL, by=by, approves=report.run, trigger=Trigger.APPROVE, **options)
+    return run(store, approval, Context(source.name))
 
 
 def school(store: Store, source: Source, school_id: str, sources: Sequence[str]) -> list[Document]:

@@ -65,7 +65,7 @@ def deactivate(
     """Deactivate somebody who was entered."""
     may_see(who, source, refuse=True)
     into = site.settings.source(source)
-    report = actions.hand_in(site, who, source, [handing.gone(site.store, into, "user", id)])
+    report = actions.change_one(site, who, source, handing.gone(site.store, into, "user", id))
     return _done(report, source, id, "deactivated")
 
 
@@ -91,7 +91,7 @@ def _change(request: Request, site: Here, who: Operator, source: str, record_id:
     changes, wrong = entered.changes({name: value for name, value in sent.items() if name in ASKED}, datetime.now(UTC).date())
     if wrong:
         return _form(request, site, who, source, sent, wrong, editing=record_id)
-    report = actions.hand_in(site, who, source, [handing.changed(site.store, into, "user", record_id, changes)])
+    report = actions.change_one(site, who, source, handing.changed(site.store, into, "user", record_id, changes))
     return _done(report, source, record_id, "saved")
 
 
