@@ -138,7 +138,10 @@ def _columns(
 ) -> Response:
     kept = site.desk.get(key, who.name)
     sheet = _opened(kept)
-    samples = [row.cells for row, _ in zip(sheet.rows(), range(SAMPLE), strict=False)]
+    try:
+        samples = [row.cells for row, _ in zip(sheet.rows(), range(SAMPLE), strict=False)]
+    except BadFile as broken:
+        return _ask(request, site, who, kept.source, str(broken).removeprefix(f"{kept.source}: "))
     table: list[dict[str, Any]] = [
         {"name": name, "field": kept.matched.get(name, ""), "samples": [cells[place] for cells in samples if place < len(cells)]}
         for place, name in enumerate(sheet.header)
