@@ -52,7 +52,9 @@ def tables() -> dict[str, type[BaseModel]]:
             # What a source may say of notices is what the file may.
             if inner not in found.values() and inner is not SourceNoticeSettings:
                 found[own] = inner
-    return found | {f'connector = "{name}"': discovery.find(name).settings_model for name in discovery.names()}
+    own = {name: discovery.find(name).settings_model for name in discovery.names()}
+    # Some have nothing to set.
+    return found | {f'connector = "{name}"': model for name, model in own.items() if model.model_fields}
 
 
 def _within(name: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
