@@ -7,7 +7,7 @@ from itertools import pairwise
 # In the order of the help page.
 FILES = (
     "init", "check", "sources", "serve", "worker", "sync", "verify", "pause", "status", "runs", "approve", "undo", "logs", "roster",
-    "history", "links", "quarantine", "notify", "metrics", "account", "audit", "export", "sandbox", "demo", "db",
+    "history", "links", "quarantine", "notify", "metrics", "account", "audit", "export", "template", "sandbox", "demo", "db",
 )  # fmt: skip
 # Commands that stand in another's file.
 BESIDE = {"resume": "pause", "reject": "approve", "rehearse": "sandbox"}

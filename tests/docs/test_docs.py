@@ -11,6 +11,7 @@ from docs.site import commands, settings
 from syncd import errors
 from syncd.cli.app import app
 from syncd.cli.commands import register
+from syncd.contract import discovery
 from syncd.sandbox.scenarios import SCENARIOS
 from syncd.settings import source
 
@@ -39,7 +40,7 @@ def test_each_setting_is_documented_and_stands_in_the_sample(table: str) -> None
 
 @pytest.mark.parametrize("page", sorted(Path("docs/connect").glob("*.md")), ids=lambda page: page.stem)
 def test_what_a_page_says_to_write_is_a_source_that_syncd_takes(page: Path) -> None:
-    connector = "clever" if page.stem == "clever" else "oneroster"
+    connector = page.stem if page.stem in discovery.names() else "oneroster"
     for block in re.findall(r"```toml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         written = tomllib.loads(block)
         for name, table in written.get("sources", {"springfield": {"connector": connector, **written}}).items():
