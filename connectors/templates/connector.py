@@ -111,7 +111,7 @@ class TemplatesConnector(Connector):
 
     def _bundle(self) -> Bundle:
         """The files, once they are all there. Raises BadFile, SourceUnavailable and Stopped."""
-        return arrived(self.settings.path, self.context.source, ENDINGS, self.settings.still, self.context.wait)
+        return arrived(self.settings.path, self.context.source, ENDINGS, self.settings.still, self.context.wait, what="CSV or Excel")
 
 
 def _files(bundle: Bundle) -> Files:

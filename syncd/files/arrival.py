@@ -11,13 +11,14 @@ from syncd.files.bundle import Bundle
 LONGEST = 600
 
 
-def arrived(path: Path, source: str, endings: Collection[str], still: float, wait: Callable[[float], None]) -> Bundle:
+def arrived(path: Path, source: str, endings: Collection[str], still: float, wait: Callable[[float], None], *, what: str = "CSV") -> Bundle:
     """The files at a path, once they have been left alone for so many seconds (still).
 
     path: a zip, a folder with files, or a folder in which zips arrive, of which the newest counts. endings: of the files, as `.csv`; a
-    folder that has one of them is what it looks like. wait: sleeps. Raises BadFile, SourceUnavailable, and what `wait` raises.
+    folder that has one of them is what it looks like. wait: sleeps. what: the files, in a word. Raises BadFile, SourceUnavailable, and what
+    `wait` raises.
     """
-    path = _newest(path, source, endings)
+    path = _newest(path, source, endings, what)
     until = time.monotonic() + LONGEST
     while (moved := _moved(path)) is not None and (left := still - (time.time() - moved)) > 0:
         if time.monotonic() > until:
@@ -30,7 +31,7 @@ def arrived(path: Path, source: str, endings: Collection[str], still: float, wai
     return bundle
 
 
-def _newest(path: Path, source: str, endings: Collection[str]) -> Path:
+def _newest(path: Path, source: str, endings: Collection[str], what: str) -> Path:
     if not path.exists():
         raise BadFile(f"{source}: there is nothing at {path.name}.", advice="Check the path, and who may read it.")
     if not path.is_dir():
@@ -41,8 +42,7 @@ def _newest(path: Path, source: str, endings: Collection[str]) -> Path:
         return path
     zips = [file for file in path.iterdir() if file.suffix.lower() == ".zip"]
     if not zips:
-        words = " nor a ".join(sorted(ending.removeprefix(".").upper() for ending in endings))
-        raise BadFile(f"{source}: there is neither a zip nor a {words} file in {path.name}.", advice="Check the path.")
+        raise BadFile(f"{source}: there is neither a zip nor a {what} file in {path.name}.", advice="Check the path.")
     return max(zips, key=lambda file: (file.stat().st_mtime, file.name))
 
 

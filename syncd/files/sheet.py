@@ -12,7 +12,7 @@ import tempfile
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -42,7 +42,7 @@ _ZEROS = re.compile(r"0{2,}")
 _BATCH = 500
 
 
-def opened(name: str, source: str, file: BinaryIO, is_header: Any = None) -> RowFile:
+def opened(name: str, source: str, file: BinaryIO, is_header: Callable[[list[str]], bool] | None = None) -> RowFile:
     """The rows of a CSV or Excel file, whatever its name says: what it is, its first bytes tell. is_header: as `RowFile` has it. Raises
     BadFile."""
     head = file.peek(len(_OLE))[: len(_OLE)] if hasattr(file, "peek") else b""
@@ -169,8 +169,12 @@ class Sheet(RowFile):
             self.file.seek(0, 2)
             return self.file
         # It has no name, and goes with us. Where a service may write at all, that is where SQLite may.
-        copy = self._left.enter_context(tempfile.TemporaryFile(dir=os.environ.get("SQLITE_TMPDIR") or None))  # noqa: SIM115
-        shutil.copyfileobj(self.file, copy, _CHUNK)
+        try:
+            copy = self._left.enter_context(tempfile.TemporaryFile(dir=os.environ.get("SQLITE_TMPDIR") or None))  # noqa: SIM115
+            shutil.copyfileobj(self.file, copy, _CHUNK)
+        except OSError as problem:
+            advice = "See that there is room, and that syncd may write there."
+            raise self._wrong(f"can not be laid out where temporary files are ({problem.strerror})", advice) from None
         return copy
 
     def _archive(self, copy: IO[bytes]) -> zipfile.ZipFile:
@@ -273,7 +277,7 @@ class _Look:
                 # A text may be empty, and is a result all the same.
                 self._inside, self._value = True, self._is_text
             case "mergeCell":
-                self._sheet.tell("merged-cells", f"{self._sheet.name}, cells {given.get('ref', '')[:30]}")
+                self._sheet.tell("merged-cells", f"{self._sheet.name}, cells {_place(given.get('ref', ''))}")
 
     def _data(self, text: str) -> None:
         self._value = self._value or (self._inside and bool(text.strip()))
@@ -284,10 +288,15 @@ class _Look:
                 self._inside = False
             case "c":
                 if self._formula:
-                    self._sheet.tell("formula" if self._value else "formula-empty", f"{self._sheet.name}, cell {self._at[:10]}")
+                    self._sheet.tell("formula" if self._value else "formula-empty", f"{self._sheet.name}, cell {_place(self._at)}")
 
     def _declared(self, *_: object) -> None:
         raise self._sheet._damaged("it declares what no spreadsheet does")
+
+
+def _place(written: str) -> str:
+    """A place of a sheet, and nothing else that could stand there."""
+    return re.sub(r"[^A-Z0-9:]", "", written.upper())[:20]
 
 
 def _of_old(name: str, source: str, file: BinaryIO) -> BadFile:

@@ -17,7 +17,7 @@ from syncd.files import sheet
 from syncd.files.templates import DIRECTIVE
 from tests.connectors.came import Came as CameFrom
 from tests.connectors.came import bundle
-from tests.files.sheets import BOOK, SHEET, altered, damaged, locked, ole, replaced, sheet_of, zipped
+from tests.files.sheets import BOOK, SHEET, altered, as_excel_writes, damaged, locked, ole, replaced, sheet_of, zipped
 
 Came = partial(CameFrom, TemplatesConnector)
 
@@ -64,9 +64,12 @@ def in_excel(**cells: Any) -> dict[str, bytes]:
     return {"students_xlsx": sheet_of(full(STUDENTS), **cells)}
 
 
-@pytest.mark.parametrize("how", ["zip", "folder", "excel"])
+@pytest.mark.parametrize("how", ["zip", "folder", "excel", "excel, texts apart"])
 def test_a_healthy_set_is_read_whole_and_nothing_is_told(how: str, tmp_path: Path) -> None:
-    files = {f"{kind}.xlsx": sheet_of(full(table)) for kind, table in TABLES.items()} if how == "excel" else whole()
+    files = whole()
+    if how.startswith("excel"):
+        sheets = {f"{kind}.xlsx": sheet_of(full(table)) for kind, table in TABLES.items()}
+        files = {name: as_excel_writes(content) if "apart" in how else content for name, content in sheets.items()}
     came = Came(bundle(tmp_path, files, packed=how != "folder"), demographics=True)
     assert set(came.records) == WHOLE and came.told == {} and set(came.doubts.values()) == {None}
     vera, philipp = came.records["user", "student:00007"], came.records["user", "student:00008"]
@@ -475,7 +478,7 @@ def test_a_path_that_is_no_set_of_files_is_told_as_what_it_is(tmp_path: Path) ->
     with pytest.raises(BadFile, match="is one file, and a roster is several"):
         Came(tmp_path / "students.xlsx")
     (tmp_path / "none").mkdir()
-    with pytest.raises(BadFile, match="neither a zip nor"):
+    with pytest.raises(BadFile, match="neither a zip nor a CSV or Excel file in none"):
         Came(tmp_path / "none")
     with pytest.raises(BadFile, match="there is nothing at"):
         Came(tmp_path / "elsewhere")
