@@ -56,6 +56,18 @@ REASONS = {
     "role-row": "has a role in roles.csv that can not be used",
     "delimiter": "parts its cells by another sign than a comma",
     "encoding": "is not written in UTF-8",
+    "wrong-ending": "is of another kind than the ending of its name says",
+    "before-header": "has rows before its header; they are not read",
+    "late-directive": "has <DeleteUnlistedRecords> far below the header, where it is not obeyed",
+    "lost-zeros": "may have lost zeros in front of its numbers, as a spreadsheet does to them; mend it at its origin",
+    "no-organizations": "came without an organizations file: who administers a district is taken for who administers a school",
+    # Of spreadsheets.
+    "formula": "has formulas; what they gave when the file was saved counts",
+    "formula-empty": "has formulas without a result; their cells count as empty",
+    "cell-error": "has an error in a cell, as #N/A, which counts as empty",
+    "merged-cells": "has merged cells, of which only the first has anything in it",
+    "other-sheets": "has other sheets with something in them; only the first that can be seen is read",
+    "cells-beside": "has something beside its columns, which is not read",
 }
 LINKED_BY = {
     "student-number": "student number",

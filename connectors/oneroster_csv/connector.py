@@ -1,9 +1,7 @@
 """OneRoster's CSV binding as a connector: each file a resource; a file that is absent, or tells only changes, proves nobody's absence."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from connectors.oneroster_csv import manifest
@@ -11,12 +9,14 @@ from connectors.oneroster_csv.manifest import Manifest
 from connectors.oneroster_csv.read import read
 from connectors.oneroster_csv.roles import Roles, refuse_parts
 from connectors.oneroster_csv.settings import OneRosterCsvSettings
-from connectors.oneroster_csv.table import Table, told_page
+from connectors.oneroster_csv.table import Table
 from syncd.contract.connector import Abilities, Connector, Resource
 from syncd.contract.document import Cursor, Document, Finished, Page, Reading
-from syncd.errors import BadFile, FullPullNeeded, SourceUnavailable
+from syncd.errors import FullPullNeeded
+from syncd.files.arrival import arrived
 from syncd.files.bundle import Bundle
 from syncd.files.rows import CsvFile
+from syncd.files.told import told_page
 
 RESOURCES = (
     Resource("orgs", ("org",)),
@@ -27,8 +27,6 @@ RESOURCES = (
     Resource("enrollments", ("enrollment",)),
 )
 DEMOGRAPHICS = Resource("demographics", ())
-# Seconds for which a file that does not come to rest is waited for.
-LONGEST = 600
 
 
 class OneRosterCsvConnector(Connector):
@@ -117,28 +115,7 @@ class OneRosterCsvConnector(Connector):
 
     def _bundle(self) -> Bundle:
         """The files, once they are all there. Raises BadFile, SourceUnavailable and Stopped."""
-        path = self._newest()
-        until = time.monotonic() + LONGEST
-        while (moved := _moved(path)) is not None and (left := self.settings.still - (time.time() - moved)) > 0:
-            if time.monotonic() > until:
-                raise SourceUnavailable(f"{self.context.source}: {path.name} is still being written.", advice="The next run tries again.")
-            self.context.wait(min(left, self.settings.still))
-        bundle = Bundle(path, self.context.source)
-        if not bundle.names:
-            bundle.close()
-            raise bundle.bad("has no files in it.", "Check the path.")
-        return bundle
-
-    def _newest(self) -> Path:
-        path = self.settings.path
-        if not path.exists():
-            raise BadFile(f"{self.context.source}: there is nothing at {path.name}.", advice="Check the path, and who may read it.")
-        if path.is_dir() and not any(file.suffix.lower() == ".csv" for file in path.iterdir()):
-            zips = [file for file in path.iterdir() if file.suffix.lower() == ".zip"]
-            if not zips:
-                raise BadFile(f"{self.context.source}: there is neither a zip nor a CSV file in {path.name}.", advice="Check the path.")
-            return max(zips, key=lambda file: (file.stat().st_mtime, file.name))
-        return path
+        return arrived(self.settings.path, self.context.source, (".csv",), self.settings.still, self.context.wait)
 
     def _odd(self, bundle: Bundle, told: Manifest) -> Iterator[Page]:
         odd = [*((rule, bundle.path.name) for rule in bundle.told), *told.told]
@@ -161,12 +138,3 @@ def _doubt(table: Table, told: Manifest) -> str | None:
     if table.mode == "delta":
         return f"{name} tells only what changed" if mode == "delta" else f"{name} has a status in its rows, so that it may not be all"
     return f"{name} is said to be a delta, and its rows do not look so" if mode == "delta" else None
-
-
-def _moved(path: Path) -> float | None:
-    """When anything of it was written last, in seconds since the epoch."""
-    try:
-        files = [path, *path.iterdir()] if path.is_dir() else [path]
-        return max(file.stat().st_mtime for file in files)
-    except OSError:
-        return None

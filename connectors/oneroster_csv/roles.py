@@ -9,10 +9,10 @@ from types import TracebackType
 
 import msgspec
 
-from connectors.oneroster_csv.table import TOLD
 from syncd.contract.document import Document, Page
 from syncd.errors import BadFile
 from syncd.files.rows import CsvFile
+from syncd.files.told import TOLD
 
 _BATCH = 500
 

@@ -4,7 +4,7 @@ Columns are found by name, in any order and case; what is not as the binding has
 than there are columns) is not used.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from itertools import chain, islice
 from typing import Any
 
@@ -15,14 +15,11 @@ from syncd.contract.document import Document, Page
 from syncd.errors import BadFile
 from syncd.files.formula import untamed
 from syncd.files.oneroster import LEFT_OUT, columns
-from syncd.files.rows import CsvFile, Row
+from syncd.files.rows import ROWS_OF_A_HABIT, CsvFile, Row, longest
+from syncd.files.told import TOLD, told_page
 
 # Documents of a page.
 PAGE = 5_000
-# Rows to look at before all of a file are believed to be longer than its header.
-ROWS_OF_A_HABIT = 20
-# Stands in a document: what is wrong with its row, or with the file. [rule, place, whether the row is not used]
-TOLD = "_told"
 
 _Cell = tuple[int, str, Callable[[str], Any] | None, str | None]
 
@@ -41,9 +38,7 @@ class Table:
         """Its documents; what is odd about the file comes last."""
         rows = self.file.rows()
         first = list(islice(rows, ROWS_OF_A_HABIT))
-        if len(first) > 1 and all(len(row.cells) > self._width and not any(map(str.strip, row.cells[self._width :])) for row in first):
-            # A comma at the end of each row, and none at the end of the header.
-            self._longest = max(len(row.cells) for row in first)
+        self._longest = longest(first, self._width)
         documents = map(self._document, chain(first, rows))
         while page := list(islice(documents, PAGE)):
             yield Page(self.name, page)
@@ -113,7 +108,7 @@ class Table:
         self._judge(row, sent, wrong)
         if wrong:
             sent[TOLD] = wrong
-        return Document(self.name, record_id, _encoded(sent))
+        return Document(self.name, record_id, msgspec.json.encode(sent))
 
     def _judge(self, row: Row, sent: dict[str, Any], wrong: list[list[Any]]) -> None:
         """Bulk or delta, which every row of a file has to agree on."""
@@ -133,12 +128,3 @@ class Table:
             "some rows have a status and a date, and others have none, so that nobody can tell whether this is all or only what changed",
             "Fill both in every row, or in none.",
         )
-
-
-def told_page(resource: str, told: Sequence[tuple[str, str]]) -> Page:
-    """A page that has no record in it, and says what is odd about a file."""
-    return Page(resource, [Document(resource, None, _encoded({TOLD: [[rule, place, False] for rule, place in told]}))])
-
-
-def _encoded(sent: dict[str, Any]) -> bytes:
-    return msgspec.json.encode(sent)

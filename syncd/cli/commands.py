@@ -10,7 +10,8 @@ from syncd.cli.app import app
 # In the order of the help page.
 FILES = (
     "init", "check", "sources", "serve", "worker", "sync", "verify", "pause", "status", "runs", "approve", "undo", "logs", "roster",
-    "history", "links", "quarantine", "notify", "metrics", "account", "audit", "add", "importing", "export", "sandbox", "demo", "db",
+    "history", "links", "quarantine", "notify", "metrics", "account", "audit", "add", "importing", "export", "template", "sandbox",
+    "demo", "db",
 )  # fmt: skip
 # Commands that stand in another's file.
 BESIDE = {"edit": "add", "deactivate": "add", "import": "importing", "resume": "pause", "reject": "approve", "rehearse": "sandbox"}

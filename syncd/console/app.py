@@ -15,7 +15,7 @@ from syncd import __version__
 from syncd.console import health, safety
 from syncd.console.api import changes, live, roster, runs, sources
 from syncd.console.api.answers import Problem
-from syncd.console.pages import importing, overview, people, quality, record, signin, source
+from syncd.console.pages import importing, overview, people, quality, record, signin, source, templates
 from syncd.console.pages import logs as log_pages
 from syncd.console.pages import roster as roster_pages
 from syncd.console.pages import run as run_pages
@@ -31,7 +31,8 @@ HERE = Path(__file__).parent
 # What answers programs, and what answers people.
 API = tuple(part.router for part in (sources, runs, changes, roster, live))
 PAGES = tuple(
-    part.router for part in (overview, source, run_pages, roster_pages, record, people, importing, log_pages, quality, signin, health)
+    part.router
+    for part in (overview, source, run_pages, roster_pages, record, people, importing, log_pages, quality, templates, signin, health)
 )
 # The first that fits. Whatever else goes wrong as foreseen is a matter of what was asked.
 STATUS: tuple[tuple[type[SyncdError], int], ...] = (

@@ -8,17 +8,14 @@ import csv
 import io
 import json
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, Row, select
 
 from syncd import __version__
-from syncd.files.formula import tamed
+from syncd.export.zipped import Cells, Exported, table
 from syncd.files.oneroster import COLUMNS, columns
 from syncd.store import Store
 from syncd.store.tables import ROSTER, runs
@@ -27,7 +24,6 @@ _BATCH = 1_000
 _KINDS = {
     "orgs": "org", "academicSessions": "term", "courses": "course", "users": "user", "classes": "section", "enrollments": "enrollment",
 }  # fmt: skip
-Cells = dict[str, str]
 
 # Our roles as OneRoster's, where the source's own word is not known.
 _WORDS = {
@@ -49,14 +45,6 @@ _MEAN = {
 _IN_11 = frozenset({"administrator", "aide", "guardian", "parent", "proctor", "relative", "student", "teacher"})
 
 
-@dataclass
-class Exported:
-    """files: {file: rows}. lost: {what the binding has no place for: how often}."""
-
-    files: dict[str, int] = field(default_factory=dict)
-    lost: Counter[str] = field(default_factory=Counter)
-
-
 def write(store: Store, source: str, version: str, into: BinaryIO, *, since: int | None = None) -> Exported:
     """Write a zip. version: "1.1" or "1.2". since: a run; then only what later runs changed. Raises StoreError."""
     done = Exported()
@@ -64,32 +52,13 @@ def write(store: Store, source: str, version: str, into: BinaryIO, *, since: int
         work = _Work(connection, source, version, since, done)
         for name, rows in work.files():
             more = work.more(name)
-            with _file(bundle, name, [*columns(name, version), *more]) as put:
+            with table(bundle, name, [*columns(name, version), *more]) as put:
                 for cells in rows:
                     put(cells)
                     done.files[name] = done.files.get(name, 0) + 1
         with bundle.open("manifest.csv", "w") as raw, io.TextIOWrapper(raw, "utf-8", newline="") as text:
             csv.writer(text, lineterminator="\r\n").writerows(_manifest(version, done, since))
     return done
-
-
-@contextmanager
-def _file(bundle: zipfile.ZipFile, name: str, header: list[str]) -> Iterator[Callable[[Cells], None]]:
-    """A file in the zip; it is made with its first row, since one without rows may not be there."""
-    opened: list[Any] = []
-
-    def put(cells: Cells) -> None:
-        if not opened:
-            opened.append(io.TextIOWrapper(bundle.open(f"{name}.csv", "w", force_zip64=True), "utf-8", newline=""))
-            opened.append(csv.writer(opened[0], lineterminator="\r\n"))
-            opened[1].writerow(header)
-        opened[1].writerow([tamed(" ".join(cells.get(column, "").splitlines())) for column in header])
-
-    try:
-        yield put
-    finally:
-        if opened:
-            opened[0].close()
 
 
 def _manifest(version: str, done: Exported, since: int | None) -> Iterator[tuple[str, str]]:

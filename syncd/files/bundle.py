@@ -35,7 +35,9 @@ class Bundle:
         self._places: dict[str, zipfile.ZipInfo | Path] = {}
         try:
             if path.is_dir():
-                found: list[tuple[str, zipfile.ZipInfo | Path]] = [(file.name, file) for file in sorted(path.iterdir()) if file.is_file()]
+                found: list[tuple[str, zipfile.ZipInfo | Path]] = [
+                    (file.name, file) for file in sorted(path.iterdir()) if file.is_file() and not _is_litter(file.name)
+                ]
             else:
                 found = self._in_zip()
         except OSError as problem:
@@ -138,4 +140,6 @@ class _Whole(io.RawIOBase):
 
 def _is_litter(name: str) -> bool:
     low = name.replace("\\", "/").lower()
-    return low.startswith(_LITTER[0]) or low.rsplit("/", 1)[-1] in _LITTER or low.rsplit("/", 1)[-1].startswith("._")
+    bare = low.rsplit("/", 1)[-1]
+    # What Excel lays beside a file that somebody has open begins with ~$.
+    return low.startswith(_LITTER[0]) or bare in _LITTER or bare.startswith(("._", "~$"))

@@ -29,7 +29,7 @@ class SourceSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
-    connector: str = Field(description="`clever`, `oneroster`, or one that is installed beside them.")
+    connector: str = Field(description="`clever`, `oneroster`, `oneroster-csv`, `templates`, or one that is installed beside them.")
     schedule: Schedule = Field(
         Schedule("every 15 minutes"),
         title="Frequent pulls",

@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 from connectors.oneroster_csv import OneRosterCsvConnector
 from connectors.oneroster_csv.settings import OneRosterCsvSettings
 from syncd.contract.connector import Context
-from syncd.contract.document import Cursor, Finished, Page
+from syncd.contract.document import Cursor
 from syncd.errors import BadFile, FullPullNeeded
-from syncd.words import REASONS
+from tests.connectors.came import Came as CameFrom
+from tests.connectors.came import bundle
 
 ORGS = "sourcedId,status,dateLastModified,name,type,identifier,parentSourcedId\nd1,,,District,district,,\ns1,,,Lincoln,school,12,d1\n"
 TERMS = (
@@ -49,59 +51,13 @@ def manifest(version: str = "1.1", **modes: str) -> str:
     return "\n".join([*lines, *(f"file.{name},{mode}" for name, mode in (dict.fromkeys(FILES, "bulk") | modes).items()), ""])
 
 
-def bundle(folder: Path, files: dict[str, str | bytes], name: str = "bundle.zip", *, packed: bool = True) -> Path:
-    """Files as a zip, or side by side in a folder."""
-    path = folder / name
-    if not packed:
-        path.mkdir()
-        for file, content in files.items():
-            (path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file, content in files.items():
-            archive.writestr(file, content)
-    return path
-
-
 def whole(**changed: str | bytes | None) -> dict[str, str | bytes]:
     """A healthy bundle, some files of it changed or (None) left out."""
     given = {"manifest": manifest()} | FILES | changed
     return {f"{name}.csv": content for name, content in given.items() if content is not None}
 
 
-class Came:
-    """What a pull gave. told: {rule: where}; doubts: {resource: why}; records: {(kind, id): record}."""
-
-    def __init__(self, path: Path, **settings: Any) -> None:
-        connector = OneRosterCsvConnector(OneRosterCsvSettings(path=path, still=0, **settings), Context("springfield"))
-        self.records: dict[tuple[str, str], Any] = {}
-        self.told: dict[str, list[str | None]] = {}
-        self.unusable: dict[str | None, list[str]] = {}
-        self.doubts: dict[str, str | None] = {}
-        self.parts: list[Any] = []
-        self.cursor: Any = None
-        for item in connector.pull():
-            if isinstance(item, Finished):
-                self.doubts[item.resource] = item.doubt
-            elif isinstance(item, Cursor):
-                self.cursor = item.value
-            else:
-                self._read(connector, item)
-        assert set(self.told) <= set(REASONS), "each rule has its words"
-
-    def _read(self, connector: OneRosterCsvConnector, page: Page) -> None:
-        for document in page.documents:
-            assert b"secret-word" not in document.raw, "a password is not even read"
-            reading = connector.read(document)
-            for problem in reading.problems:
-                self.told.setdefault(problem.rule, []).append(problem.field)
-                if problem.fatal:
-                    self.unusable.setdefault(document.id, []).append(problem.rule)
-            if not any(problem.fatal for problem in reading.problems):
-                self.records |= {(record.kind, record.id): record for record in reading.records}
-                self.parts += reading.parts
-
-
+Came = partial(CameFrom, OneRosterCsvConnector)
 WHOLE = {("org", "d1"), ("org", "s1"), ("term", "t1"), ("course", "c1"), ("user", "u1"), ("user", "u2"), ("user", "u3"), ("section", "k1"),
          ("enrollment", "e1"), ("enrollment", "e2")}  # fmt: skip
 

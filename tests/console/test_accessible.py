@@ -10,8 +10,9 @@ from tests.console.conftest import Visitor
 from tests.console.console import PASSWORDS, Served
 
 PAGES = (
-    "/", "/sources/springfield", "/sources/new", "/sources/new?connector=clever", "/sources/new?connector=oneroster", "/runs", "/runs/1",
-    "/runs?source=nobody", "/roster", "/roster?kind=sections", "/logs", "/quality", "/quality?source=springfield", "/audit", "/api/docs",
+    "/", "/sources/springfield", "/sources/new", "/sources/new?connector=clever", "/sources/new?connector=oneroster",
+    "/sources/new?connector=templates", "/runs", "/runs/1", "/runs?source=nobody",
+    "/roster", "/roster?kind=sections", "/logs", "/quality", "/quality?source=springfield", "/audit", "/api/docs",
     "/there-is-no-such-page", "/orders/1",
 )  # fmt: skip
 

@@ -48,7 +48,7 @@ ROUTES = [
 
 
 def filled(path: str) -> str:
-    for name, value in (("source", "springfield"), ("run", "1"), ("order", "1"), ("kind", "users")):
+    for name, value in (("source", "springfield"), ("run", "1"), ("order", "1"), ("kind", "users"), ("format", "csv")):
         path = path.replace(f"{{{name}}}", value)
     return path
 

@@ -1,0 +1,195 @@
+"""One file → documents: {id, a column's name: its cell, or its cells where they are parted by semicolons, extra: {other column: cell}}.
+
+Columns are found by name, in any order and case. What is nobody's business never gets into a document: passwords at all, demographics
+unless they were asked for.
+"""
+
+from collections.abc import Collection, Iterator
+from itertools import chain, islice
+from typing import Any, NamedTuple
+
+import msgspec
+
+from syncd.contract.document import Document, Page
+from syncd.files.formula import untamed
+from syncd.files.rows import ROWS_OF_A_HABIT, Row, RowFile, longest
+from syncd.files.templates import KINDS, Column, is_directive, plain
+from syncd.files.told import TOLD, told_page
+from syncd.files.zeros import Widths
+
+# Documents of a page.
+PAGE = 5_000
+# Rows after the header in which the directive may stand.
+FIRST = 5
+# What the two files of people may have beside the template's columns, and by what names: these are fields of a person, too.
+MORE = {
+    "users": (Column("MiddleName", ""),),
+    "students": (Column("MiddleName", ""), Column("Email", "")),
+}
+# Names of columns, in plain letters. Never read: what they have in them opens an account.
+_SECRET_PARTS, _SECRETS = ("password", "passwd", "passcode", "passphrase"), frozenset({"pwd", "pin", "secret"})
+# Read only when demographics are asked for, but for the language: {name: as it is called from there on}.
+DEMOGRAPHICS = {
+    "birthdate": "Birthdate", "birthday": "Birthdate", "dateofbirth": "Birthdate", "dob": "Birthdate", "gender": "Gender", "sex": "Gender",
+    "race": "Race", "ethnicity": "Ethnicity", "raceethnicity": "RaceEthnicity", "hispanic": "Hispanic", "hispanicethnicity": "Hispanic",
+    "ell": "Ell", "ellstatus": "Ell", "iep": "Iep", "iepstatus": "Iep", "specialeducation": "SpecialEducation",
+    "disability": "Disability", "frl": "Frl", "frlstatus": "Frl", "freereducedlunch": "Frl", "lunchstatus": "Frl",
+    "economicallydisadvantaged": "EconomicallyDisadvantaged", "migrant": "Migrant", "homeless": "Homeless",
+    "section504": "Section504", "homelanguage": "HomeLanguage", "homeaddress": "HomeAddress", "address": "HomeAddress",
+}  # fmt: skip
+# What makes a person's id: numbers of users and of students may be the same, and are not the same people.
+PREFIX = {"users": "user:", "students": "student:"}
+# Columns of which a dropped zero makes another record.
+_IDS = frozenset({
+    "OrganizationNumber", "ParentOrganizationNumber", "GroupNumber", "UserNumber", "StudentNumber", "StateStudentNumber",
+})  # fmt: skip
+
+
+class _Cell(NamedTuple):
+    """What becomes of a column. where: None for the document itself, else the part of it. widths: where zeros may be lost."""
+
+    place: int
+    name: str
+    where: str | None
+    several: bool
+    widths: Widths | None
+
+
+class Table:
+    """A file's documents. full: whether it lists everything; lacks: the optional columns that it has not. Raises BadFile."""
+
+    def __init__(self, file: RowFile, kind: str, *, demographics: bool, districts: Collection[str] | None = ()) -> None:
+        """districts: the numbers of the organizations that are districts; None: nobody said."""
+        self.file, self.kind = file, kind
+        self.rows = 0
+        self._demographics, self._districts = demographics, districts
+        self._told: list[tuple[str, str]] = []
+        self._number = KINDS[kind][0].name
+        self._width = self._longest = len(file.header)
+        self.full = any(map(is_directive, chain(file.header, *file.before)))
+        if any(not any(map(is_directive, cells)) for cells in file.before):
+            self._told.append(("before-header", file.name))
+        self._cells = self._plan()
+        self._rows = self._without_directive(file.rows())
+
+    def __enter__(self) -> "Table":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def pages(self) -> Iterator[Page]:
+        """Its documents; what is odd about the file comes last."""
+        documents = map(self._document, self._rows)
+        while page := list(islice(documents, PAGE)):
+            self.rows += len(page)
+            yield Page(self.kind, page)
+        zeros = [(one, line) for one in self._cells if one.widths is not None and (line := one.widths.suspect()) is not None]
+        self._told += [("lost-zeros", f"{self.file.name}, column {one.name}, line {line}") for one, line in zeros]
+        told = [*self._told, *self.file.told]
+        if told:
+            yield told_page(self.kind, told)
+
+    def _without_directive(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows that are records. The directive stands where people put it: in a row of its own, or in a cell of one."""
+        first = list(islice(rows, ROWS_OF_A_HABIT))
+        self._longest = longest(first, self._width)
+        kept = []
+        for number, row in enumerate(first):
+            if number < FIRST and any(map(is_directive, row.cells)):
+                self.full = True
+                row = row._replace(cells=["" if is_directive(cell) else cell for cell in row.cells])
+                if not any(map(str.strip, row.cells)):
+                    continue
+            kept.append(row)
+        return chain(kept, rows)
+
+    def _plan(self) -> list[_Cell]:
+        known = {plain(name): column for column in (*MORE.get(self.kind, ()), *KINDS[self.kind]) for name in (column.name, *column.also)}
+        found: dict[str, int] = {}
+        plan: list[_Cell] = []
+        for place, written in enumerate(self.file.header):
+            name = plain(written)
+            if not name or is_directive(written):
+                continue
+            column = known.get(name)
+            called = column.name if column else written
+            if called in found:
+                raise self.file.bad(
+                    1, f"column {place + 1} means the same as column {found[called] + 1}", "Leave one of them out: nobody can tell which."
+                )
+            found[called] = place
+            if name in _SECRETS or any(part in name for part in _SECRET_PARTS):
+                continue
+            if column and written.lower() not in (one.lower() for one in (column.name, *column.also)):
+                self._told.append(("column-name", f"{self.file.name}, column {place + 1}"))
+            if name in DEMOGRAPHICS and self.kind in PREFIX:
+                if self._demographics:
+                    plan.append(_Cell(place, DEMOGRAPHICS[name], "demographics", False, None))
+            elif column:
+                where = "extra" if column.name == "Language" else None
+                plan.append(_Cell(place, called, where, column.several, Widths() if called in _IDS else None))
+            else:
+                self._told.append(("unknown-column", f"{self.file.name}, column {place + 1}"))
+                plan.append(_Cell(place, written, "extra", False, None))
+        self._require(found)
+        return plan
+
+    def _require(self, found: dict[str, int]) -> None:
+        for column in KINDS[self.kind]:
+            if column.needed and column.name not in found:
+                names = " or ".join((column.name, *column.also))
+                raise self.file.bad(
+                    1, f"there is no column {names}", f"Take an empty template (syncd template {self.kind}), and keep its first row."
+                )
+        self.lacks = frozenset(column.name for column in KINDS[self.kind] if column.name not in found)
+        lacking = [column.name for column in KINDS[self.kind] if column.name in self.lacks and column.told.startswith("Needed")]
+        if self.kind == "users" and {"Email", "Username"} <= self.lacks:
+            lacking.append("Email")
+        if lacking:
+            self._told.append(("column-missing", f"{self.file.name}: {', '.join(lacking)}"))
+
+    def _document(self, row: Row) -> Document:
+        cells = row.cells
+        wrong: list[list[Any]] = []
+        if len(cells) > self._longest:
+            wrong.append(["extra-cells", f"line {row.line}", True])
+        elif len(cells) < self._width:
+            self.file.tell("short-row", f"{self.file.name}, line {row.line}")
+            cells = cells + [""] * (self._width - len(cells))
+        sent: dict[str, Any] = {}
+        for one in self._cells:
+            cell = untamed(cells[one.place].strip())
+            if not cell:
+                continue
+            values = [part for part in map(str.strip, cell.split(";")) if part] if one.several else [cell]
+            if one.widths is not None and not wrong:
+                for value in values:
+                    one.widths.take(value, row.line, number=one.place in row.numbers)
+            if one.where is not None:
+                sent.setdefault(one.where, {}).setdefault(one.name, cell)
+            elif values:
+                sent[one.name] = values if one.several else cell
+        record_id = sent.get(self._number)
+        if record_id is None:
+            wrong.append(["no-id", f"line {row.line}", True])
+        elif is_directive(record_id):
+            # So far down it may have come with rows of another file: it is neither a record nor obeyed.
+            wrong.append(["late-directive", f"line {row.line}", True])
+            record_id = None
+        if self.kind == "users" and "Role" not in sent:
+            wrong.append(["missing", "Role", True])
+        if record_id is not None:
+            record_id = sent["id"] = PREFIX.get(self.kind, "") + record_id
+        if self.kind == "users":
+            self._note_districts(sent)
+        if wrong:
+            sent[TOLD] = wrong
+        return Document(self.kind, record_id, msgspec.json.encode(sent))
+
+    def _note_districts(self, sent: dict[str, Any]) -> None:
+        """Who administers a district is told from who administers a school by the organizations, which are another file."""
+        if self._districts is not None:
+            sent["districts"] = [number for number in sent.get("OrganizationNumber", ()) if number in self._districts]
+        elif any("admin" in word.lower() for word in sent.get("Role", ())):
+            self.file.tell("no-organizations", self.file.name)
