@@ -1,5 +1,6 @@
 """`syncd import`: the students of one school, by a spreadsheet."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ from syncd.cli.app import Json, app, console, notes, opened, print_json
 from syncd.cli.show import run_summary
 from syncd.cli.sync import EXIT
 from syncd.errors import ConfigError
-from syncd.files.rows import CsvFile
+from syncd.files import sheet as sheets
 from syncd.hand import handing, spreadsheet
 from syncd.hand.entered import NAMES
 from syncd.report import State
@@ -22,7 +23,7 @@ SHOWN = 20
 
 @app.command("import")
 def import_(
-    file: Annotated[Path, typer.Argument(help="The spreadsheet, as CSV.", exists=True, dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="The spreadsheet, as CSV or XLSX.", exists=True, dir_okay=False)],
     source: Annotated[str, typer.Option("--source", help='The source of what is entered by hand (connector = "by-hand").')],
     school: Annotated[str, typer.Option("--school", help="The id of the school whose students these are.")],
     column: Annotated[
@@ -39,9 +40,9 @@ def import_(
     handing.check(into)
     chosen = _chosen(column or [])
     with file.open("rb") as stream:
-        sheet = CsvFile(file.name, source, stream)
         remembered = columns.of(store, source) | chosen
-        checked = spreadsheet.verify(sheet, school, spreadsheet.match(sheet.header, remembered), configured.today())
+        with closing(sheets.opened(file.name, source, stream)) as sheet:
+            checked = spreadsheet.verify(sheet, school, spreadsheet.match(sheet.header, remembered), configured.today())
     if checked.wrong:
         _tell(checked, errors, json)
         raise typer.Exit(2)

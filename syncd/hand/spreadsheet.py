@@ -2,14 +2,13 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from io import StringIO
-from typing import Protocol
 
 from syncd.files.formula import tamed, untamed
-from syncd.files.rows import Row
+from syncd.files.rows import RowFile
 from syncd.hand.entered import FIELDS, NAMES, Person, check
 
 MOST_ROWS = 10_000
@@ -26,15 +25,6 @@ _ALSO = {
 }  # fmt: skip
 # Never read.
 UNREAD = ("password",)
-
-
-class Sheet(Protocol):
-    """A file of rows, CSV or XLSX. name: of the file. header: the columns' names."""
-
-    name: str
-    header: list[str]
-
-    def rows(self) -> Iterator[Row]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +56,7 @@ def match(header: Sequence[str], remembered: Mapping[str, str] = {}) -> dict[str
     return found
 
 
-def verify(sheet: Sheet, school_id: str, matched: Mapping[str, str], today: date) -> Checked:
+def verify(sheet: RowFile, school_id: str, matched: Mapping[str, str], today: date) -> Checked:
     """Check every row of a school's students. Raises BadFile."""
     done = Checked(matched=dict(matched))
     places = {matched[column]: place for place, column in enumerate(sheet.header) if column in matched}

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import Workbook
 
 from syncd.sandbox import District, Sandbox, running
 from syncd.store import open_store, roster
@@ -185,3 +186,15 @@ def test_ten_thousand_rows_are_the_most(office: Office) -> None:
     rows = "".join(f"Given,Family{n},user{n},,9,{n:06},,,\n" for n in range(10_001))
     refused = office.sheet(HEADER + rows)
     assert refused.code == 2 and "more than 10,000 rows" in refused.err and office.people("all") == {}
+
+
+def test_an_excel_file_comes_in_as_a_csv_does(office: Office) -> None:
+    book = Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in [HEADER.strip().split(","), ["Vera", "Ashdown", "vash", "secret-word", 9, "00123", "S77", "English", "Blue"]]:
+        sheet.append(row)
+    book.save(office.folder / "students.xlsx")
+    assert office.sheet((office.folder / "students.xlsx").read_bytes(), name="students.xlsx").code == 0
+    held = office.people()["student:00123"]
+    assert (held["grades"], held["family_name"], held["extra"]["groups"]) == (["09"], "Ashdown", ["Blue"])

@@ -1,6 +1,8 @@
 """A school's spreadsheet: upload it, match its columns, have every row checked, look at what would change, and take it in."""
 
 import io
+from contextlib import closing
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -11,7 +13,8 @@ from syncd.console.desk import Upload
 from syncd.console.pages.page import go, render
 from syncd.console.who import Here, Operator, may_see
 from syncd.errors import BadFile, ConfigError
-from syncd.files.rows import CsvFile
+from syncd.files import sheet as sheets
+from syncd.files.rows import RowFile
 from syncd.hand import entered, handing, spreadsheet
 from syncd.report import RunReport
 from syncd.store import matched as columns
@@ -81,24 +84,30 @@ def _upload(request: Request, site: Here, who: Operator, source: str, school: st
         return _ask(request, site, who, source, "Choose a school and a file.")
     kept = Upload(who.name, source, school, name, content)
     try:
-        sheet = _opened(kept)
+        header = _header(kept)
     except BadFile as problem:
         return _ask(request, site, who, source, str(problem).removeprefix(f"{source}: "))
-    kept.matched = spreadsheet.match(sheet.header, columns.of(site.store, source))
+    kept.matched = spreadsheet.match(header, columns.of(site.store, source))
     return go(f"/import/{site.desk.put(kept)}")
 
 
-def _opened(kept: Upload) -> CsvFile:
-    return CsvFile(kept.name, kept.source, io.BufferedReader(io.BytesIO(kept.content)))
+def _opened(kept: Upload) -> RowFile:
+    return sheets.opened(kept.name, kept.source, io.BufferedReader(io.BytesIO(kept.content)))
+
+
+def _header(kept: Upload) -> list[str]:
+    with closing(_opened(kept)) as sheet:
+        return list(sheet.header)
 
 
 def _verify(site: Here, kept: Upload) -> spreadsheet.Checked:
-    return spreadsheet.verify(_opened(kept), kept.school_id, kept.matched, site.settings.today())
+    with closing(_opened(kept)) as sheet:
+        return spreadsheet.verify(sheet, kept.school_id, kept.matched, site.settings.today())
 
 
 def _check(request: Request, site: Here, who: Operator, key: str, sent: dict[str, str]) -> Response:
     kept = site.desk.get(key, who.name)
-    header = _opened(kept).header
+    header = _header(kept)
     chosen = {column: sent.get(f"column.{place}", "") for place, column in enumerate(header)}
     kept.matched = {column: name for column, name in chosen.items() if name in entered.NAMES}
     twice = sorted({entered.NAMES[name].title for name in kept.matched.values() if list(kept.matched.values()).count(name) > 1})
@@ -137,14 +146,14 @@ def _columns(
     rows: int = 0,
 ) -> Response:
     kept = site.desk.get(key, who.name)
-    sheet = _opened(kept)
     try:
-        samples = [row.cells for row, _ in zip(sheet.rows(), range(SAMPLE), strict=False)]
+        with closing(_opened(kept)) as sheet:
+            header, samples = list(sheet.header), [row.cells for row in islice(sheet.rows(), SAMPLE)]
     except BadFile as broken:
         return _ask(request, site, who, kept.source, str(broken).removeprefix(f"{kept.source}: "))
     table: list[dict[str, Any]] = [
         {"name": name, "field": kept.matched.get(name, ""), "samples": [cells[place] for cells in samples if place < len(cells)]}
-        for place, name in enumerate(sheet.header)
+        for place, name in enumerate(header)
     ]
     for one in table:
         if one["name"].lower() in spreadsheet.UNREAD:
