@@ -4,6 +4,7 @@ Columns are found by name, in any order and case. What is nobody's business neve
 unless they were asked for.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -43,6 +44,8 @@ PREFIX = {"users": "user:", "students": "student:"}
 _IDS = frozenset({
     "OrganizationNumber", "ParentOrganizationNumber", "GroupNumber", "UserNumber", "StudentNumber", "StateStudentNumber",
 })  # fmt: skip
+# A long number as a spreadsheet shows it, and as which it then saves it: the digits that it left out are nowhere.
+_ROUNDED = re.compile(r"\d+(?:[.,]\d+)?[eE]\+\d{1,3}")
 
 
 class _Cell(NamedTuple):
@@ -160,6 +163,8 @@ class Table:
             if not cell:
                 continue
             values = [part for part in map(str.strip, cell.split(";")) if part] if one.several else [cell]
+            if one.widths is not None and any(map(_ROUNDED.fullmatch, values)):
+                wrong.append(["rounded-number", f"line {row.line}, column {one.name}", True])
             if one.widths is not None and not wrong:
                 for value in values:
                     one.widths.take(value, row.line, number=one.place in row.numbers)

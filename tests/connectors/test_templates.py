@@ -1,17 +1,20 @@
 """Import templates as schools really fill them in: what is wrong is told, and nobody is lost by it, or gone unless the file says so."""
 
+import json
 from collections.abc import Callable
 from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from connectors.templates import TemplatesConnector
 from connectors.templates.settings import TemplatesSettings
+from syncd.contract.conformance import ODD_VALUES
 from syncd.contract.connector import Context
-from syncd.contract.document import Cursor
+from syncd.contract.document import Cursor, Document
 from syncd.errors import BadFile, FullPullNeeded
 from syncd.files import sheet
 from syncd.files.templates import DIRECTIVE
@@ -239,6 +242,7 @@ def test_grades_become_the_codes_that_all_sources_have(sent: str, code: str, tmp
     assert found.grades == (code,) and found.extra.get("grades") == (None if sent == code else [sent]) and not came.told
 
 
+ROUNDED, LARGE = "student:1.23457E+11", "student:1.234567890123457e+17"
 UNUSABLE: dict[str, tuple[dict[str, Any], str, str, str | None]] = {
     "a comma in a name without quotes": (row("users", '"Cado, Jr."', "Cado, Jr."), "extra-cells", "line 3", "user:7"),
     "a row without a number": (row("students", "00007", ""), "no-id", "line 3", None),
@@ -246,6 +250,9 @@ UNUSABLE: dict[str, tuple[dict[str, Any], str, str, str | None]] = {
     "a group of no school": (row("groups", "Algebra,0012", "Algebra,"), "", "", None),
     "the directive far below": ({"students": STUDENTS + "3,A,B,c,,1,0012\n" * 30 + DIRECTIVE + "\n"}, "late-directive", "line 34", None),
     "a number with a character that nobody sees": (row("students", "00007", "00\u200b007"), "unusable-id", "id", "student:00\u200b007"),
+    "a number that was rounded": (row("students", "00007", "1.23457E+11"), "rounded-number", "line 3, column StudentNumber", ROUNDED),
+    "a number too long for Excel": (in_excel(A3=1.2345678901234568e17), "rounded-number", "line 3, column StudentNumber", LARGE),
+    "a group rounded": (row("students", ",g1,", ",1E+17,"), "rounded-number", "line 3, column GroupNumber", "student:00007"),
     "a row longer than any": (row("students", "Spanish", "x" * 11_000), "too-long", "extra", "student:00007"),
 }  # fmt: skip
 
@@ -259,6 +266,26 @@ def test_a_row_that_can_not_be_used_is_told_with_its_line_and_the_others_are_use
     assert {("user", "user:8"), ("user", "student:00008"), ("org", "0012"), ("section", "g2")} <= set(came.records)
     if rule:
         assert came.told[rule] == [place] and list(came.unusable) == [lost]
+
+
+SAMPLES: dict[str, dict[str, Any]] = {
+    "organizations": {"OrganizationNumber": "1", "OrganizationName": "a", "OrganizationType": "school", "ParentOrganizationNumber": "2"},
+    "groups": {"GroupNumber": "1", "GroupName": "a", "OrganizationNumber": "2"},
+    "users": {"UserNumber": "1", "FirstName": "a", "Role": ["Teacher"], "OrganizationNumber": ["1"], "GroupNumber": ["g"], "districts": []},
+    "students": {"StudentNumber": "1", "LastName": "a", "Grade": "K", "demographics": {"Birthdate": "1/2/2019"}, "extra": {"Room": "7"}},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", SAMPLES)
+def test_reading_never_fails_whatever_stands_in_a_field(kind: str, tmp_path: Path) -> None:
+    connector = TemplatesConnector(TemplatesSettings(path=tmp_path), Context("springfield"))
+    sample = {"id": "x"} | SAMPLES[kind]
+    assert connector.read(Document(kind, "x", msgspec.json.encode(sample))).records
+    for field in sample:
+        for odd in ODD_VALUES:
+            found = connector.read(Document(kind, "x", json.dumps(sample | {field: odd}).encode()))
+            assert found.records or found.problems, field
+    assert [one.rule for one in connector.read(Document(kind, "x", b"{")).problems] == ["not-json"]
 
 
 # Where the directive may stand.
