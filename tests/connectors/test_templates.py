@@ -193,11 +193,12 @@ def test_what_can_be_lived_with_is_told_and_loses_nobody(name: str, tmp_path: Pa
 
 
 def test_an_excel_file_says_what_it_shows(tmp_path: Path) -> None:
-    cells = {"J3": date(2019, 9, 5), "J4": datetime(2018, 1, 31), "I3": 77.0, "I4": 1.5, "K4": True}  # noqa: DTZ001
+    cells = {"J3": date(2019, 9, 5), "J4": datetime(2018, 1, 31), "I3": 77.0, "I4": 1.5, "K4": True, "K3": datetime(2018, 1, 31)}  # noqa: DTZ001
     came = Came(bundle(tmp_path, whole(**in_excel(**cells))), demographics=True)
     vera, philipp = came.records["user", "student:00007"], came.records["user", "student:00008"]
     assert {part.user_id: part.birth_date for part in came.parts} == {"student:00007": "2019-09-05", "student:00008": "2018-01-31"}
     assert (vera.state_id, philipp.state_id, philipp.extra["Language"]) == ("77", "1.5", "TRUE")
+    assert vera.extra["Language"] == "2018-01-31", "a day has no time"
     came = Came(bundle(tmp_path, whole(students_xlsx=FORMULA), "2.zip"))
     assert came.records["user", "student:00007"].username == "vfurch" and came.told["formula"] == ["students.xlsx, cell D3"]
     came = Came(bundle(tmp_path, whole(students_xlsx=sheet_of(full(STUDENTS), numbers)), "3.zip"))
@@ -318,6 +319,13 @@ def test_a_file_lists_everything_only_if_it_says_so(where: str, excel: bool, tmp
     assert doubt is None if lists_all else doubt is not None and DIRECTIVE in doubt
 
 
+def test_a_directive_below_the_first_rows_is_told_and_not_obeyed(tmp_path: Path) -> None:
+    """It may have come with rows of another file that somebody put behind these."""
+    more = "".join(f"h{number},A,0012\n" for number in range(8))
+    came = Came(bundle(tmp_path, whole(groups=f"{GROUPS}{more}{DIRECTIVE},,\n")))
+    assert DIRECTIVE in str(came.doubts["groups"]) and came.told == {"late-directive": ["line 12"]}
+
+
 def test_who_is_not_in_a_file_that_may_not_be_all_is_not_gone(tmp_path: Path) -> None:
     def doubt(kind: str, number: int, **changed: Any) -> str | None:
         return Came(bundle(tmp_path, whole(**changed), f"{number}.zip")).doubts[kind]
@@ -347,7 +355,7 @@ def test_lost_zeros_are_suspected_and_never_put_back(tmp_path: Path) -> None:
     assert told(1, *wide[:12], "123", *wide[12:]) == ["students.csv, column StudentNumber, line 15"]
     assert told(2, *wide) is None
     assert told(3, *(str(number) for number in range(80, 130))) is None, "numbers that just grow"
-    assert told(4, *wide, "A12") is None, "no column of numbers"
+    assert told(4, *wide, "123", "A12") is None, "no column of numbers"
     table_of_texts = table("00123", "00124", "00125", "126")
     came = Came(bundle(tmp_path, whole(students_xlsx=sheet_of(table_of_texts, A6=126)), "5.zip"))
     assert came.told == {"lost-zeros": ["students.xlsx, column StudentNumber, line 6"]} and ("user", "student:126") in came.records
