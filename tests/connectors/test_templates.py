@@ -20,7 +20,7 @@ from syncd.files import sheet
 from syncd.files.templates import DIRECTIVE
 from tests.connectors.came import Came as CameFrom
 from tests.connectors.came import bundle
-from tests.files.sheets import BOOK, SHEET, altered, as_excel_writes, damaged, locked, ole, replaced, sheet_of, zipped
+from tests.files.sheets import BOOK, SHEET, TEXTS, altered, as_excel_writes, damaged, locked, ole, replaced, sheet_of, zipped
 
 Came = partial(CameFrom, TemplatesConnector)
 
@@ -430,6 +430,8 @@ def with_part(name: str) -> bytes:
 
 TRANSITIONAL, STRICT = b"http://schemas.openxmlformats.org/spreadsheetml/2006/main", b"http://purl.oclc.org/ooxml/spreadsheetml/main"
 TYPES = ("[Content_Types].xml", b"<a/>")
+# Each of its names is ten of the one before: a few hundred bytes that would become gigabytes.
+LAUGHS = b"<!DOCTYPE a [<!ENTITY l0 'ha'>%s]>" % b"".join(b"<!ENTITY l%d '%s'>" % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 10))
 DECLARED = b'<!DOCTYPE a [<!ENTITY b "c">]>'
 BAD: dict[str, tuple[Callable[[], dict[str, Any]], str]] = {
     "an empty file": (lambda: {"students": ""}, "students.csv, line 1: the file is empty"),
@@ -471,12 +473,14 @@ BAD_SHEETS: dict[str, tuple[Callable[[], bytes], str]] = {
     "more than fits": (lambda: with_part("xl/styles2.xml"), "has more in it than can be read at once"),
     "a document type": (lambda: replaced(HEALTHY, SHEET, b"<worksheet ", b"<!DOCTYPE a><worksheet "), "it declares what no spreadsheet"),
     "entities in the book": (lambda: replaced(HEALTHY, BOOK, b"<workbook ", DECLARED + b"<workbook "), "students.xlsx is damaged"),
+    "an XML bomb": (lambda: replaced(as_excel_writes(HEALTHY), TEXTS, b"<sst ", LAUGHS + b"<sst "), "students.xlsx is damaged"),
+    "an XML bomb in the rows": (lambda: replaced(HEALTHY, SHEET, b"<worksheet ", LAUGHS + b"<worksheet "), "students.xlsx is damaged"),
     "another kind's": (lambda: sheet_of(full(USERS)), "there is no column StudentNumber"),
     "the same column twice": (lambda: sheet_of(full(STUDENTS), B2="LastName"), "column 3 means the same as column 2"),
 }  # fmt: skip
 
 
-@pytest.mark.fault("S9")
+@pytest.mark.fault("S9", "S10")
 @pytest.mark.parametrize("packed", [True, False], ids=["zip", "folder"])
 @pytest.mark.parametrize("name", [*BAD, *(f"Excel: {name}" for name in BAD_SHEETS)])
 def test_what_would_have_to_be_guessed_is_refused_with_a_sentence_and_nobodys_name(name: str, packed: bool, tmp_path: Path) -> None:
