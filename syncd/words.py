@@ -60,6 +60,7 @@ REASONS = {
     "before-header": "has rows before its header; they are not read",
     "late-directive": "has <DeleteUnlistedRecords> far below the header, where it is not obeyed",
     "lost-zeros": "may have lost zeros in front of its numbers, as a spreadsheet does to them; mend it at its origin",
+    "rounded-number": "has a number that a spreadsheet has rounded, as 1.23E+11; the row is not used, since it could be another's",
     "no-organizations": "came without an organizations file: who administers a district is taken for who administers a school",
     # Of spreadsheets.
     "formula": "has formulas; what they gave when the file was saved counts",

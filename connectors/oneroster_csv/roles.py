@@ -56,7 +56,7 @@ class Roles:
         ids = [document.id for document in page.documents if document.id is not None]
         for begin in range(0, len(ids), _BATCH):
             part = ids[begin : begin + _BATCH]
-            asked = f"SELECT user, entry FROM roles WHERE user IN ({','.join('?' * len(part))}) ORDER BY user, id"  # noqa: S608
+            asked = f"SELECT user, entry FROM roles WHERE user IN ({','.join('?' * len(part))}) ORDER BY user, id"  # nosec B608  # question marks
             for user, entry in self._desk.execute(asked, part):
                 found.setdefault(user, []).append(entry)
         return Page(page.resource, [self._with_roles(document, found.get(document.id or "")) for document in page.documents])

@@ -32,13 +32,13 @@ class Table:
         self.mode: str | None = None
         self._told: list[tuple[str, str]] = []
         self._cells = self._plan(version)
-        self._width = self._longest = len(file.header)
+        self._longest = len(file.header)
 
     def pages(self) -> Iterator[Page]:
         """Its documents; what is odd about the file comes last."""
         rows = self.file.rows()
         first = list(islice(rows, ROWS_OF_A_HABIT))
-        self._longest = longest(first, self._width)
+        self._longest = longest(first, len(self.file.header))
         documents = map(self._document, chain(first, rows))
         while page := list(islice(documents, PAGE)):
             yield Page(self.name, page)
@@ -86,13 +86,10 @@ class Table:
         return plan
 
     def _document(self, row: Row) -> Document:
-        cells = row.cells
+        cells = self.file.filled(row)
         wrong: list[list[Any]] = []
         if len(cells) > self._longest:
             wrong.append(["extra-cells", f"line {row.line}", True])
-        elif len(cells) < self._width:
-            self.file.tell("short-row", f"{self.file.name}, line {row.line}")
-            cells = cells + [""] * (self._width - len(cells))
         sent: dict[str, Any] = {}
         for place, field, how, key in self._cells:
             cell = untamed(cells[place].strip())

@@ -44,7 +44,8 @@ def read(document: Document) -> Reading:
 
 
 def _extra(sent: Fields, **more: Any) -> Fields:
-    return (storable(sent.get("extra")) or {}) | {name: value for name, value in more.items() if value}
+    sent_beside = storable(sent.get("extra"))
+    return (sent_beside if isinstance(sent_beside, dict) else {}) | {name: value for name, value in more.items() if value}
 
 
 def _organization(record_id: str, sent: Fields, reading: Reading) -> None:

@@ -4,6 +4,7 @@ Columns are found by name, in any order and case. What is nobody's business neve
 unless they were asked for.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from itertools import chain, islice
 from typing import Any, NamedTuple
@@ -43,6 +44,8 @@ PREFIX = {"users": "user:", "students": "student:"}
 _IDS = frozenset({
     "OrganizationNumber", "ParentOrganizationNumber", "GroupNumber", "UserNumber", "StudentNumber", "StateStudentNumber",
 })  # fmt: skip
+# A long number as a spreadsheet shows it, and as which it then saves it: the digits that it left out are nowhere.
+_ROUNDED = re.compile(r"\d+(?:[.,]\d+)?[eE]\+\d{1,3}")
 
 
 class _Cell(NamedTuple):
@@ -65,7 +68,7 @@ class Table:
         self._demographics, self._districts = demographics, districts
         self._told: list[tuple[str, str]] = []
         self._number = KINDS[kind][0].name
-        self._width = self._longest = len(file.header)
+        self._longest = len(file.header)
         self.full = any(map(is_directive, chain(file.header, *file.before)))
         if any(not any(map(is_directive, cells)) for cells in file.before):
             self._told.append(("before-header", file.name))
@@ -93,7 +96,7 @@ class Table:
     def _without_directive(self, rows: Iterator[Row]) -> Iterator[Row]:
         """The rows that are records. The directive stands where people put it: in a row of its own, or in a cell of one."""
         first = list(islice(rows, ROWS_OF_A_HABIT))
-        self._longest = longest(first, self._width)
+        self._longest = longest(first, len(self.file.header))
         kept = []
         for number, row in enumerate(first):
             if number < FIRST and any(map(is_directive, row.cells)):
@@ -150,19 +153,18 @@ class Table:
             self._told.append(("column-missing", f"{self.file.name}: {', '.join(lacking)}"))
 
     def _document(self, row: Row) -> Document:
-        cells = row.cells
+        cells = self.file.filled(row)
         wrong: list[list[Any]] = []
         if len(cells) > self._longest:
             wrong.append(["extra-cells", f"line {row.line}", True])
-        elif len(cells) < self._width:
-            self.file.tell("short-row", f"{self.file.name}, line {row.line}")
-            cells = cells + [""] * (self._width - len(cells))
         sent: dict[str, Any] = {}
         for one in self._cells:
             cell = untamed(cells[one.place].strip())
             if not cell:
                 continue
             values = [part for part in map(str.strip, cell.split(";")) if part] if one.several else [cell]
+            if one.widths is not None and any(map(_ROUNDED.fullmatch, values)):
+                wrong.append(["rounded-number", f"line {row.line}, column {one.name}", True])
             if one.widths is not None and not wrong:
                 for value in values:
                     one.widths.take(value, row.line, number=one.place in row.numbers)

@@ -76,6 +76,13 @@ class RowFile(ABC):
     def close(self) -> None:
         """Give back what is held of it, also when not all rows were read."""
 
+    def filled(self, row: Row) -> list[str]:
+        """A row's cells, and empty ones for those that it lacks, which is told."""
+        lacking = len(self.header) - len(row.cells)
+        if lacking > 0:
+            self.tell("short-row", f"{self.name}, line {row.line}")
+        return row.cells + [""] * lacking
+
     def bad(self, line: int, told: str, advice: str) -> BadFile:
         return BadFile(f"{self.source}: {self.name}, line {line}: {told}.", advice=advice)
 

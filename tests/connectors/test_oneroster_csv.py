@@ -1,7 +1,5 @@
 """OneRoster CSV as vendors really send it: what is wrong is told, and nothing else is lost by it."""
 
-import io
-import zipfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,6 +14,7 @@ from syncd.contract.document import Cursor
 from syncd.errors import BadFile, FullPullNeeded
 from tests.connectors.came import Came as CameFrom
 from tests.connectors.came import bundle
+from tests.files.sheets import zipped
 
 ORGS = "sourcedId,status,dateLastModified,name,type,identifier,parentSourcedId\nd1,,,District,district,,\ns1,,,Lincoln,school,12,d1\n"
 TERMS = (
@@ -168,14 +167,6 @@ def test_a_row_that_can_not_be_used_is_told_with_its_line_and_the_others_are_use
     if rule:
         assert came.told[rule] == [place] and list(came.unusable) == [lost]
     assert all(doubt is None for doubt in came.doubts.values()), "its row came: nobody else is doubted"
-
-
-def zipped(*entries: tuple[str, bytes]) -> bytes:
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in entries:
-            archive.writestr(name, content)
-    return held.getvalue()
 
 
 def damaged() -> bytes:

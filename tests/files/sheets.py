@@ -9,7 +9,7 @@ from typing import Any
 
 from openpyxl import Workbook
 
-SHEET, BOOK = "xl/worksheets/sheet1.xml", "xl/workbook.xml"
+SHEET, BOOK, TEXTS = "xl/worksheets/sheet1.xml", "xl/workbook.xml", "xl/sharedStrings.xml"
 
 
 def sheet_of(table: str, change: Callable[[Any], None] | None = None, **cells: Any) -> bytes:
@@ -78,7 +78,7 @@ def as_excel_writes(content: bytes) -> bytes:
     assert texts
     items = b"".join(map(item, texts))
     strings = b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main">' + items + b"</sst>"
-    return altered(changed, lambda _, part: part, **{"xl/sharedStrings.xml": strings})
+    return altered(changed, lambda _, part: part, **{TEXTS: strings})
 
 
 def zipped(*parts: tuple[str, bytes]) -> bytes:
