@@ -115,7 +115,8 @@ class OneRosterCsvConnector(Connector):
 
     def _bundle(self) -> Bundle:
         """The files, once they are all there. Raises BadFile, SourceUnavailable and Stopped."""
-        return arrived(self.settings.path, self.context.source, (".csv",), self.settings.still, self.context.wait)
+        context = self.context
+        return arrived(self.settings.path, context.source, (".csv",), self.settings.still, context.wait, within=context.folders)
 
     def _odd(self, bundle: Bundle, told: Manifest) -> Iterator[Page]:
         odd = [*((rule, bundle.path.name) for rule in bundle.told), *told.told]

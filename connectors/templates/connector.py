@@ -111,7 +111,8 @@ class TemplatesConnector(Connector):
 
     def _bundle(self) -> Bundle:
         """The files, once they are all there. Raises BadFile, SourceUnavailable and Stopped."""
-        return arrived(self.settings.path, self.context.source, ENDINGS, self.settings.still, self.context.wait, what="CSV or Excel")
+        context, settings = self.context, self.settings
+        return arrived(settings.path, context.source, ENDINGS, settings.still, context.wait, within=context.folders, what="CSV or Excel")
 
 
 def _files(bundle: Bundle) -> Files:

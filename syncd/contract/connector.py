@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -86,7 +87,7 @@ class Pace:
 class Context:
     """What the daemon lends a connector: the source's name, whether to stop, a count of the traffic, the pace that others keep too, and
     what is known of the source. ended: nobody waits for what is being fetched any more. networks: internal ones in which addresses may lie
-    that are asked; None: it may be asked anywhere."""
+    that are asked; None: it may be asked anywhere. folders: in which files have to lie that are read; None: they may lie anywhere."""
 
     source: str
     stop: threading.Event = field(default_factory=threading.Event)
@@ -95,6 +96,7 @@ class Context:
     pace: Pace = field(default_factory=Pace)
     known: Known = field(default_factory=Known)
     networks: Networks | None = None
+    folders: tuple[Path, ...] | None = None
 
     @property
     def over(self) -> bool:

@@ -35,6 +35,7 @@ class Bundle:
         self._places: dict[str, zipfile.ZipInfo | Path] = {}
         try:
             if path.is_dir():
+                self._refuse_links(path)
                 found: list[tuple[str, zipfile.ZipInfo | Path]] = [
                     (file.name, file) for file in sorted(path.iterdir()) if file.is_file() and not _is_litter(file.name)
                 ]
@@ -86,6 +87,11 @@ class Bundle:
     def bad(self, told: str, advice: str) -> BadFile:
         """An error about the whole."""
         return BadFile(f"{self.source}: {self.path.name} {told}", advice=advice)
+
+    def _refuse_links(self, folder: Path) -> None:
+        """Whoever may send files must not thereby read others of this machine."""
+        if any(file.is_symlink() and not file.resolve().is_relative_to(folder.resolve()) for file in folder.iterdir()):
+            raise self.bad("has a link in it that leads out of it.", "Put the file itself there.")
 
     def _in_zip(self) -> list[tuple[str, zipfile.ZipInfo | Path]]:
         try:

@@ -71,8 +71,8 @@ class ConsoleSettings(BaseModel):
     certificate, private_key: files, of TLS; relative to the configuration's folder. behind_proxy: a proxy does TLS, and says in
     X-Forwarded-Proto and -For who asked how. key: what secrets are sealed with that were pasted; several, the newest first, while one
     takes the place of another. networks: internal networks, as in "10.20.0.0/16", in which sources may lie that are set up in the console;
-    elsewhere inside they are not asked, since whoever sets them up need not be who administers the network. (Sources of the file may lie
-    anywhere.)
+    elsewhere inside they are not asked, since whoever sets them up need not be who administers the network. folders: of this machine, in
+    which files lie that sources set up in the console may read; without any, they read none. (Sources of the file may lie anywhere.)
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
@@ -87,6 +87,7 @@ class ConsoleSettings(BaseModel):
     behind_proxy: bool = False
     key: Secret | None = None
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    folders: tuple[Path, ...] = ()
     oidc: OidcSettings | None = None
 
     @model_validator(mode="after")

@@ -93,7 +93,7 @@ def complete(settings: Settings, store: Store, *, secrets: Collection[str] | Non
         if source is None:
             broken[row.source] = problems
         else:
-            source.networks = settings.console.networks
+            source.networks, source.folders = settings.console.networks, settings.console.folders
             found[row.source] = source
     return settings.completed(found, broken, max((row.version for row in rows), default=0))
 
@@ -241,7 +241,7 @@ def _draft(
     source, more = _parsed(name, entered, values | pasted)
     problems += more
     if source is not None:
-        source.networks = settings.console.networks
+        source.networks, source.folders = settings.console.networks, settings.console.folders
     return Draft(None if problems else source, problems, kept, pasted)
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -64,8 +65,8 @@ COMMON = frozenset(SourceSettings.model_fields)
 
 class Source:
     """A configured source: its name, the common settings, and its connector with the connector's own. changed_at: when somebody last
-    changed it in the console; None for one of the file. networks: internal ones in which it may be asked; None: anywhere, as the
-    administrator wrote it."""
+    changed it in the console; None for one of the file. networks: internal ones in which it may be asked; folders: in which its
+    files have to lie; None: anywhere, as the administrator wrote it."""
 
     def __init__(self, name: str, common: SourceSettings, connector: type[Connector], own: ConnectorSettings) -> None:
         self.name = name
@@ -74,6 +75,7 @@ class Source:
         self.own = own
         self.changed_at: datetime | None = None
         self.networks: Networks | None = None
+        self.folders: tuple[Path, ...] | None = None
 
     @property
     def reader(self) -> str:
@@ -91,7 +93,7 @@ class Source:
 
     def connect(self, context: Context) -> Connector:
         """A connector for one run."""
-        context.networks = self.networks
+        context.networks, context.folders = self.networks, self.folders
         return self.connector(self.own, context)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from syncd.errors import SourceUnavailable
+from syncd.errors import BadFile, SourceUnavailable
 from syncd.files import arrival
 from syncd.files.arrival import arrived
 
@@ -35,3 +35,30 @@ def test_one_that_never_comes_to_rest_is_for_the_next_run(tmp_path: Path, monkey
     (tmp_path / "students.csv").write_text("a,b\n")
     with pytest.raises(SourceUnavailable, match="still being written"):
         arrived(tmp_path, "springfield", (".csv",), 30, lambda _: None)
+
+
+@pytest.mark.fault("S9", "S12")
+def test_a_link_leads_to_no_other_file_of_this_machine(tmp_path: Path) -> None:
+    (secret := tmp_path / "elsewhere.csv").write_text("sourcedId\n1\n")
+    (drop := tmp_path / "drop").mkdir()
+    (drop / "users.csv").symlink_to(secret)
+    with pytest.raises(BadFile, match="drop has a link in it that leads out of it"):
+        arrived(drop, "springfield", (".csv",), 0, lambda _: None)
+
+
+@pytest.mark.fault("S12")
+def test_a_source_of_the_console_reads_in_the_folders_that_it_may_and_learns_nothing_of_others(tmp_path: Path) -> None:
+    for name in ("mine", "theirs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "orgs.csv").write_text("sourcedId\n1\n")
+    (tmp_path / "mine" / "more").mkdir()
+    (tmp_path / "mine" / "more" / "beside").symlink_to(tmp_path / "theirs")
+    within = [tmp_path / "mine"]
+    with arrived(tmp_path / "mine", "springfield", (".csv",), 0, lambda _: None, within=within) as bundle:
+        assert list(bundle.names) == ["orgs.csv"]
+    beside = tmp_path / "mine" / "more" / "beside"
+    for path in (tmp_path / "theirs", tmp_path / "mine" / ".." / "theirs", beside, tmp_path / "nothing", tmp_path):
+        with pytest.raises(BadFile, match=r"may not read\. .*\[console\] folders"):
+            arrived(path, "springfield", (".csv",), 0, lambda _: None, within=within)
+    with pytest.raises(BadFile, match="may not read"):
+        arrived(tmp_path / "mine", "springfield", (".csv",), 0, lambda _: None, within=())
