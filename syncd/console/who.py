@@ -123,7 +123,7 @@ def proof(request: Request, who: Annotated[Who, Depends(asking)], password: Anno
         if who.via == Via.API or sessions.is_fresh(here.store, cookie, now):
             return
         if not password:
-            raise ProofNeeded("this is grave, and you signed in a while ago.", advice="Give your password once more.")
+            raise ProofNeeded("this changes a lot at once, and you signed in a while ago.", advice="Give your password once more.")
         try:
             sessions.prove(here.store, cookie, password, request.client.host if request.client else "", now)
         except SignInDenied:
