@@ -101,6 +101,8 @@ _COLUMNS: dict[str, dict[str, str]] = {
 }  # fmt: skip
 _ONLY_IN_12 = frozenset({"preferredFirstName", "preferredLastName"})
 _TIMES = frozenset({"dateLastModified"})
+# What is told of a user who is gone (`syncd.export.documents`): nobody finds out the rest by asking for it.
+_TOLD_OF_GONE = frozenset({"sourcedId", "status", "username", "enabledUser", "givenName", "familyName"})
 
 
 @dataclass(frozen=True)
@@ -140,12 +142,18 @@ class Asked:
 @dataclass(frozen=True)
 class Page:
     """rows: of the roster's table, each with `finished_at`, when the run that changed it last ended. total: of all pages. orgs, taught: see
-    `syncd.export.documents.Writer`."""
+    `syncd.export.documents.Writer`. dates: {id: later than `finished_at`} of those who may have come to the reader only then."""
 
     rows: Sequence[Row[Any]]
     total: int
     orgs: Collection[str] | None
     taught: dict[str, list[Role]]
+    dates: dict[str, datetime]
+
+    def changed_at(self, row: Row[Any]) -> datetime | None:
+        """When a record, or why the reader sees it, was changed last."""
+        found: datetime | None = self.dates.get(row.id, row.finished_at)
+        return found
 
 
 @dataclass
@@ -158,7 +166,8 @@ class Places:
     """Where pages of lists end, as long as nothing has changed: who goes on from page to page finds the next one without a walk through all
     before it. Threads may share it; another process begins without. Only a help: what is not known here is looked up."""
 
-    MOST, MOST_PAGES = 200, 10_000
+    # Lists, and of each the latest pages.
+    MOST, MOST_PAGES = 100, 1_000
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -174,8 +183,10 @@ class Places:
         with self._lock:
             place = self._known.setdefault(key, _Place(total))
             self._known.move_to_end(key)
-            if last is not None and len(place.after) < self.MOST_PAGES:
+            if last is not None:
                 place.after[offset] = last
+                if len(place.after) > self.MOST_PAGES:
+                    del place.after[next(iter(place.after))]
             while len(self._known) > self.MOST:
                 self._known.popitem(last=False)
 
@@ -201,7 +212,7 @@ def page(store: Store, reader: Reader, path: tuple[str, ...], asked: Asked, vers
         query = select(table, runs.c.finished_at).join(found, found.c.id == table.c.id).where(table.c.source == reader.source)
         rows = connection.execute(query.outerjoin(runs, runs.c.id == table.c.changed_run).order_by(*order)).all()
         places.keep(key, total, asked.offset + len(rows), rows[-1].id if rows and by_id else None)
-        return Page(rows, total, look.orgs, look.taught(resource.kind, rows))
+        return Page(rows, total, look.orgs, look.taught(resource.kind, rows), look.dates(resource.kind, rows))
 
 
 def one(store: Store, reader: Reader, path: tuple[str, str], version: str) -> Page:
@@ -211,7 +222,7 @@ def one(store: Store, reader: Reader, path: tuple[str, str], version: str) -> Pa
         look = _Look(connection, reader, version)
         look.state()
         row = look.record(resource, path[1])
-        return Page([row], 1, look.orgs, look.taught(resource.kind, [row]))
+        return Page([row], 1, look.orgs, look.taught(resource.kind, [row]), look.dates(resource.kind, [row]))
 
 
 class _Look:
@@ -278,9 +289,12 @@ class _Look:
 
     def _guardians(self, schools: Collection[str]) -> Any:
         child = ROSTER["user"].alias("child")
+        return self._guardians_of(child, self._is_there(child, schools))
+
+    def _guardians_of(self, child: Any, *which: ColumnElement[bool]) -> Any:
         each = jsontext.items(self._connection, child.c.guardian_ids)
-        there = (child.c.source == self._reader.source, child.c.status == "active", self._is_there(child, schools))
-        return select(each.c.value).select_from(child.join(each, true())).where(*there)
+        mine = (child.c.source == self._reader.source, child.c.status == "active", *which)
+        return select(each.c.value).select_from(child.join(each, true())).where(*mine)
 
     def _has(self, users: Any, part: str) -> ColumnElement[bool]:
         return jsontext.holds(self._connection, users.c.roles, part)
@@ -391,6 +405,12 @@ class _Look:
 
     def field(self, resource: Resource, name: str, what: str) -> ColumnElement[Any]:
         """What a field says, as text; "" where it says nothing. what: filter or sort. Raises NotTaken."""
+        text = self._says(resource, name, what)
+        if resource.kind != "user" or name in _TOLD_OF_GONE:
+            return text
+        return case((ROSTER["user"].c.status == "active", text), else_="")
+
+    def _says(self, resource: Resource, name: str, what: str) -> ColumnElement[Any]:
         held = ROSTER[resource.kind].c
         column = _COLUMNS[resource.document].get(name)
         if column is not None and (name not in _ONLY_IN_12 or self._version == "1.2"):
@@ -432,8 +452,9 @@ class _Look:
             value = _day_before(value)
         if clause.operator == "=":
             column = _COLUMNS[resource.document].get(clause.field)
-            # As an index has it, if there is one.
-            return ROSTER[resource.kind].c[column] == value if column is not None and value else text == value
+            # As an index has it, if there is one. (Of users none has.)
+            by_index = column is not None and value and resource.kind != "user"
+            return ROSTER[resource.kind].c[column] == value if by_index and column is not None else text == value
         if clause.operator == "!=":
             return text != value
         ordered = text if clause.field == "sourcedId" else self._in_unicode_order(text)
@@ -472,14 +493,74 @@ class _Look:
                 raise NotTaken("filter", "dateLastModified is a time: it holds no text.")
         held, source = ROSTER[resource.kind].c, self._reader.source
         which = select(runs.c.id).where(runs.c.source == source, runs.c.applied.is_not(None), when)
-        found = held.changed_run.in_(which)
+        found: ColumnElement[bool] = held.changed_run.in_(which)
         if clause.operator not in (">", ">="):
             return found
         # Each run has written down what it changed: the few of the last days need no look at all others.
         log = (changes.c.source == source, changes.c.run.in_(which), changes.c.kind == resource.kind)
-        return and_(found, held.id.in_(select(changes.c.record_id).where(*log)))
+        found = and_(found, held.id.in_(select(changes.c.record_id).where(*log)))
+        return or_(found, *(held.id.in_(ids) for ids in self._come(resource.kind, which)))
+
+    def _come(self, kind: str, which: Any) -> list[Any]:
+        """Whoever may have come to a reader of some schools by these runs, without being changed: by an enrollment, as the guardian of a
+        child, by a class in which a course is taught. Who goes on by date would else never hear of them."""
+        schools, source = self._reader.schools, self._reader.source
+        if schools is None or kind not in ("user", "course"):
+            return []
+        section, enrollment, child = ROSTER["section"].c, ROSTER["enrollment"].c, ROSTER["user"].alias("child")
+        if kind == "course":
+            return [self._of_sections("course_id", schools).where(section.changed_run.in_(which))]
+        moved = self._of_sections("id", schools).where(section.changed_run.in_(which))
+        enrolled = select(enrollment.user_id).where(
+            enrollment.source == source,
+            enrollment.status == "active",
+            enrollment.section_id.in_(self._of_sections("id", schools)),
+            or_(enrollment.changed_run.in_(which), enrollment.section_id.in_(moved)),
+        )
+        changed = or_(child.c.changed_run.in_(which), child.c.id.in_(enrolled))
+        return [enrolled, self._guardians_of(child, changed, self._is_there(child, schools))]
 
     # ── beside it ──
+
+    def dates(self, kind: str, rows: Sequence[Row[Any]]) -> dict[str, datetime]:
+        """Of those whom `_come` knows, when that was: the end of the latest of the runs in question, where it is later than their own."""
+        schools, source = self._reader.schools, self._reader.source
+        if schools is None or kind not in ("user", "course") or not rows:
+            return {}
+        own = {row.id: row.finished_at for row in rows}
+        section = ROSTER["section"].c
+        if kind == "course":
+            query = select(section.course_id, func.max(runs.c.finished_at)).join(runs, runs.c.id == section.changed_run)
+            ids = select(jsontext.listed(self._connection, own).c.value)
+            there = (section.source == source, section.school_id.in_(schools), section.course_id.in_(ids))
+            found = dict(self._connection.execute(query.where(*there).group_by(section.course_id)).tuples().all())
+            return self._later(own, found)
+        child = ROSTER["user"].alias("child")
+        each = jsontext.items(self._connection, child.c.guardian_ids)
+        pairs = select(each.c.value, child.c.id, runs.c.finished_at).select_from(child.join(each, true()))
+        pairs = pairs.join(runs, runs.c.id == child.c.changed_run)
+        ids = select(jsontext.listed(self._connection, own).c.value)
+        mine = (child.c.source == source, child.c.status == "active", self._is_there(child, schools), each.c.value.in_(ids))
+        children = self._connection.execute(pairs.where(*mine)).tuples().all()
+        found = self._enrolled_at({*own, *(one for _, one, _ in children)}, schools)
+        for guardian, one, at in children:
+            found[guardian] = max(at, found.get(one, at), found.get(guardian, at))
+        return self._later(own, found)
+
+    def _enrolled_at(self, users: Collection[str], schools: Collection[str]) -> dict[str, datetime]:
+        """When the enrollments of users at these schools, or their classes, were changed last."""
+        enrollment, section, other = ROSTER["enrollment"].c, ROSTER["section"].c, runs.alias("other")
+        same = and_(section.source == enrollment.source, section.id == enrollment.section_id)
+        latest = (func.max(runs.c.finished_at), func.max(other.c.finished_at))
+        query = select(enrollment.user_id, *latest).join_from(ROSTER["enrollment"], ROSTER["section"], same)
+        query = query.join(runs, runs.c.id == enrollment.changed_run).join(other, other.c.id == section.changed_run)
+        ids = select(jsontext.listed(self._connection, users).c.value)
+        there = (enrollment.source == self._reader.source, enrollment.status == "active", section.school_id.in_(schools))
+        rows = self._connection.execute(query.where(*there, enrollment.user_id.in_(ids)).group_by(enrollment.user_id))
+        return {user: max(one, two) for user, one, two in rows}
+
+    def _later(self, own: dict[str, datetime | None], found: dict[str, datetime]) -> dict[str, datetime]:
+        return {name: at for name, at in found.items() if name in own and ((mine := own[name]) is None or at > mine)}
 
     def taught(self, kind: str, rows: Sequence[Row[Any]]) -> dict[str, list[Role]]:
         """The roles of those who are at the reader's schools by an enrollment alone: as what, and at which."""

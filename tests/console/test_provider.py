@@ -1,5 +1,6 @@
 """The OneRoster provider: what a product reads there is the roster, all that is its own and nothing else."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -275,9 +276,8 @@ def test_pages_together_are_the_list_and_lead_to_each_other(console: Served, pro
             last = links["last"]
             previous, at = (re.sub(r"offset=\d+", f"offset={len(came) - len(records)}", links["first"]), links.get("next"))
         assert len(came) == len(set(came)) and set(came) == whole, query
-        assert [one["sourcedId"] for one in product.get(last).json()["enrollments"]] == came[
-            -len(product.get(last).json()["enrollments"]) :
-        ]
+        at_end = [one["sourcedId"] for one in product.get(last).json()["enrollments"]]
+        assert at_end and came[-len(at_end) :] == at_end
     beyond = product.get("/enrollments", offset="1000000")
     assert (beyond.status_code, beyond.json(), beyond.headers["X-Total-Count"]) == (200, {"enrollments": []}, str(len(whole)))
     assert len(product.get("/enrollments").json()["enrollments"]) == 100
@@ -346,6 +346,9 @@ def test_who_is_gone_is_told_to_those_who_ask_for_it_and_to_nobody_else(console:
     told = product.get(f"/users/{min(gone)}").json()["user"]
     assert (told["status"], told["enabledUser"]) == ("tobedeleted", "false")
     assert not {"email", "userIds", "identifier", "phone", "grades", "agents", "metadata"} & told.keys()
+    left = next(one for one in roster.records(console.store, "user", status="inactive") if one["email"])
+    assert left["id"] not in product.ids("/users", filter=f"status='tobedeleted' AND email='{left['email']}'"), "nor by asking for it"
+    assert left["id"] in product.ids("/users", filter=f"status='tobedeleted' AND familyName='{left['family_name']}'")
     personal = product.list("/demographics", filter="status='tobedeleted'")
     assert personal and all(one.keys() == {"sourcedId", "status", "dateLastModified"} for one in personal)
 
@@ -489,7 +492,7 @@ def test_a_client_for_one_school_sees_what_is_there_and_nothing_else(console: Se
             assert limited.get(path).status_code == 404
         for version in BASES:
             records = limited.list("/users", version=version)
-            text = requests.models.complexjson.dumps(records)
+            text = json.dumps(records)
             assert all(f'"{one}"' not in text for one in schools if one not in mine), "not even the name of another school"
         with_gone = limited.ids("/users", filter="dateLastModified>'2000-01-01T00:00:00.000Z'")
         gone = {one["id"]: one for one in roster.records(console.store, "user", status="inactive")}
@@ -501,12 +504,20 @@ def test_who_is_at_a_school_by_an_enrollment_alone_is_seen_there_as_what_they_ar
         here_, there = (one["id"] for one in roster.records(console.store, "org") if one["type"] == "school")
         section = next(one for one in roster.records(console.store, "section") if one["school_id"] == there)["id"]
         guest = next(
-            one for one in roster.records(console.store, "user") if {role["org_id"] for role in one["roles"]} == {here_} and one["grades"]
+            one
+            for one in roster.records(console.store, "user")
+            if {role["org_id"] for role in one["roles"]} == {here_} and one["grades"] and one["guardian_ids"]
         )
         limited = Product(console, schools={there})
         assert limited.get(f"/users/{guest['id']}").status_code == 404
+        newest = max(one["dateLastModified"] for one in limited.list("/users"))
+        before = limited.ids("/users")
         console.sandbox.put("enrollments", id="guest-1", user=guest["id"], section=section, role="student")
         console.sync_by_hand("--full")
+        came = limited.list("/users", filter=f"dateLastModified>'{newest}'")
+        assert {one["sourcedId"] for one in came} == {guest["id"], *guest["guardian_ids"]}, "who goes on by date hears of them"
+        assert all(one["dateLastModified"] > newest for one in came)
+        assert limited.ids("/users") == before | {guest["id"], *guest["guardian_ids"]}
         told = limited.get(f"/users/{guest['id']}").json()["user"]
         assert [(role["role"], role["org"]["sourcedId"]) for role in told["roles"]] == [("student", there)]
         assert guest["id"] in limited.ids("/students") and "guest-1" in limited.ids("/enrollments")

@@ -137,7 +137,7 @@ def _writer(page: Page, name: str, base: str, version: str, fields: frozenset[st
     writer = Writer(version, base, page.orgs, page.taught, role)
 
     def write(row: Any) -> dict[str, Any]:
-        found = writer.document(resource.document, row, row.finished_at)
+        found = writer.document(resource.document, row, page.changed_at(row))
         return found if fields is None else {field: value for field, value in found.items() if field in fields}
 
     return write
