@@ -56,8 +56,9 @@ class Product:
         return str(self.ask_token(*scopes).json()["access_token"])
 
     def get(self, path: str, *, token: str | None = None, version: str | None = None, **params: str) -> requests.Response:
-        self._token = self._token or self.token()
-        headers = {"Authorization": f"Bearer {self._token if token is None else token}"}
+        if token is None:
+            token = self._token = self._token or self.token()
+        headers = {"Authorization": f"Bearer {token}"}
         address = path if path.startswith("http") else f"{self.console.url}{BASES[version or self.version]}{path}"
         return requests.get(address, params=params, headers=headers, timeout=60)
 
