@@ -45,8 +45,8 @@ class Via(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Who:
-    """Who does something. name: of the account, `token:` and the id of a token, or the operating system's account on the command line.
-    source: the only source that a token is for; None: all."""
+    """Who does something. name: of the account, `token:` or `client:` and the id of one, or the operating system's account on the command
+    line. source: the only source that a token or client is for; None: all."""
 
     name: str
     role: Role
@@ -98,8 +98,34 @@ class Tokens(BaseModel):
     tokens: list[Token]
 
 
+class Client(BaseModel):
+    """A product that reads a source by OneRoster. id: what it signs in as. schools: ids of the only orgs that it is for; None: all. scopes:
+    what it may be granted. used_at: when it last got a token."""
+
+    id: str
+    name: str
+    source: str
+    schools: list[str] | None
+    scopes: list[str]
+    created_at: datetime
+    created_by: str
+    expires_at: datetime
+    revoked_at: datetime | None = None
+    used_at: datetime | None = None
+
+
+class NewClient(Client):
+    """secret: what it proves itself with, which is shown this once."""
+
+    secret: str
+
+
+class Clients(BaseModel):
+    clients: list[Client]
+
+
 class Entry(BaseModel):
-    """One line of the audit log. subject: the number of a run, the id of a record or token, or the name of an account."""
+    """One line of the audit log. subject: the number of a run, the id of a record, token or client, or the name of an account."""
 
     id: int
     at: datetime

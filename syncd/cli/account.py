@@ -9,15 +9,17 @@ from rich.table import Table
 from rich.text import Text
 
 from syncd.account import Account, Accounts, NewToken, Role, Token, Tokens, folded, here
+from syncd.cli import client
 from syncd.cli.app import Json, app, console, notes, opened, print_json, store
 from syncd.errors import ConfigError
-from syncd.store import Store, accounts, tokens
+from syncd.store import Store, accounts, clients, tokens
 from syncd.words import ago
 
 group = typer.Typer(help="Who may sign in to the console and the API.", no_args_is_help=True)
 app.add_typer(group, name="account")
 token_group = typer.Typer(help="What programs sign in to the API with.", no_args_is_help=True)
 group.add_typer(token_group, name="token")
+group.add_typer(client.group, name="client")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The account's name.")]
 As = Annotated[Role, typer.Option("--role", help="What it may do.")]
@@ -173,10 +175,14 @@ def _tell(account: Account, json: bool) -> None:
 
 
 def _warn_of_tokens(opened: Store, name: str) -> None:
-    """A token is not its maker's: it outlives the account."""
+    """A token or a client is not its maker's: it outlives the account."""
     for one in tokens.listed(opened):
         if one.created_by == name and not _ended(one):
             told = f"{name} made the token {one.id}, which can still be used. To end it: syncd account token revoke {one.id}"
+            notes.print(told, markup=False, highlight=False, soft_wrap=True)
+    for made in clients.listed(opened):
+        if made.created_by == name and not client.ended(made):
+            told = f"{name} made the client {made.id}, which can still be used. To end it: syncd account client revoke {made.id}"
             notes.print(told, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -15,6 +15,8 @@ from syncd import __version__
 from syncd.console import health, safety
 from syncd.console.api import changes, live, roster, runs, sources
 from syncd.console.api.answers import Problem
+from syncd.console.oneroster import routes as rostering
+from syncd.console.oneroster import token
 from syncd.console.pages import importing, overview, people, quality, record, signin, source, templates
 from syncd.console.pages import logs as log_pages
 from syncd.console.pages import roster as roster_pages
@@ -34,6 +36,8 @@ PAGES = tuple(
     part.router
     for part in (overview, source, run_pages, roster_pages, record, people, importing, log_pages, quality, templates, signin, health)
 )
+# What answers products as a OneRoster provider does, where `[console] oneroster` says so.
+PROVIDER = (token.router, rostering.router)
 # The first that fits. Whatever else goes wrong as foreseen is a matter of what was asked.
 STATUS: tuple[tuple[type[SyncdError], int], ...] = (
     (SignInNeeded, 401),
@@ -71,6 +75,8 @@ def make_app(site: Site) -> FastAPI:
     for part in API:
         app.include_router(part)
     for part in PAGES:
+        app.include_router(part, include_in_schema=False)
+    for part in PROVIDER if site.console.oneroster else ():
         app.include_router(part, include_in_schema=False)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     app.add_exception_handler(SyncdError, _told)

@@ -14,6 +14,7 @@ from syncd.errors import ConfigError
 from syncd.settings import kept
 from syncd.settings.file import Settings, load
 from syncd.store import Store
+from syncd.view.oneroster import Places
 
 log = structlog.get_logger()
 
@@ -27,6 +28,7 @@ class Site:
     def __init__(self, path: Path, settings: Settings, store: Store) -> None:
         self.path, self.store, self.console = path, store, settings.console
         self.tail, self.desk = Tail(store), Desk()
+        self.places = Places()
         self.single_sign_on = SingleSignOn(settings.console) if settings.console.oidc else None
         self._take(settings)
         self._looked, self._file_changed = time.monotonic(), self._changed()

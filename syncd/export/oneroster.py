@@ -9,12 +9,13 @@ import io
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, BinaryIO
 
 from sqlalchemy import Connection, Row, select
 
 from syncd import __version__
+from syncd.export import words
 from syncd.export.zipped import Cells, Exported, table
 from syncd.files.oneroster import COLUMNS, columns
 from syncd.store import Store
@@ -24,25 +25,6 @@ _BATCH = 1_000
 _KINDS = {
     "orgs": "org", "academicSessions": "term", "courses": "course", "users": "user", "classes": "section", "enrollments": "enrollment",
 }  # fmt: skip
-
-# Our roles as OneRoster's, where the source's own word is not known.
-_WORDS = {
-    "1.1": {
-        "student": "student", "teacher": "teacher", "guardian": "guardian", "staff": "administrator", "district_admin": "administrator",
-    },
-    "1.2": {
-        "student": "student", "teacher": "teacher", "guardian": "guardian", "staff": "siteAdministrator",
-        "district_admin": "districtAdministrator",
-    },
-}  # fmt: skip
-# OneRoster's words that mean each of our roles, in either version.
-_MEAN = {
-    "guardian": ("parent", "relative", "guardian"),
-    "staff": ("administrator", "siteadministrator", "principal", "counselor", "aide", "proctor"),
-    "district_admin": ("districtadministrator", "systemadministrator"),
-}
-# Of 1.1's user roles.
-_IN_11 = frozenset({"administrator", "aide", "guardian", "parent", "proctor", "relative", "student", "teacher"})
 
 
 def write(store: Store, source: str, version: str, into: BinaryIO, *, since: int | None = None) -> Exported:
@@ -123,35 +105,33 @@ class _Work:
         """The columns that stand in each file; status and date in a delta only."""
         kept = {"sourcedId": record_id}
         if self._since is not None:
-            at = (row.finished_at or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
-            kept |= {"status": "active" if row.status == "active" else "tobedeleted", "dateLastModified": at.replace("+00:00", "Z")}
+            kept |= {"status": words.status(row), "dateLastModified": words.moment(row.finished_at or datetime.now(UTC))}
         return kept
 
     def _org(self, row: Row[Any]) -> Cells:
-        kind = row.type if row.type in ("district", "school") else _extra(row, "type") or "department"
-        return _cells(name=row.name, type=kind, identifier=row.identifier, parentSourcedId=row.parent_id)
+        return _cells(name=row.name, type=words.org_type(row), identifier=row.identifier, parentSourcedId=row.parent_id)
 
     def _term(self, row: Row[Any]) -> Cells:
-        end = _day_after(row.end_date)
+        end = words.day_after(row.end_date)
         return _cells(
             title=row.name, type=row.type, startDate=row.start_date, endDate=end, parentSourcedId=row.parent_id, schoolYear=row.school_year
         )
 
     def _course(self, row: Row[Any]) -> Cells:
         return _cells(
-            schoolYearSourcedId=_named(_extra(row, "schoolYear")),
+            schoolYearSourcedId=words.named(words.beyond(row, "schoolYear")),
             title=row.name,
             courseCode=row.number,
-            grades=_list(_extra(row, "grades") or row.grades),
+            grades=_list(words.grades(row)),
             orgSourcedId=row.org_id,
             subjects=_list(row.subjects),
-            subjectCodes=_list(_extra(row, "subjectCodes")),
+            subjectCodes=_list(words.beyond(row, "subjectCodes")),
         )
 
     def _class(self, row: Row[Any]) -> Cells:
         return _cells(
             title=row.name,
-            grades=_list(_extra(row, "grades") or row.grades),
+            grades=_list(words.grades(row)),
             courseSourcedId=row.course_id,
             classCode=row.number,
             classType=row.type,
@@ -159,72 +139,54 @@ class _Work:
             schoolSourcedId=row.school_id,
             termSourcedIds=_list(row.term_ids),
             subjects=_list(row.subjects),
-            subjectCodes=_list(_extra(row, "subjectCodes")),
+            subjectCodes=_list(words.beyond(row, "subjectCodes")),
             periods=_list(row.periods),
         )
 
     def _user(self, row: Row[Any]) -> Cells:
         roles = row.roles or []
-        numbers = {one["type"]: one["value"] for one in row.identifiers or []}
-        own = numbers.get("identifier")
         cells = _cells(
             enabledUser="false" if row.enabled is False else "true",
             username=row.username,
-            userIds=_user_ids(row.identifiers or [], self._done),
+            userIds=_user_ids(row, self._done),
             givenName=row.given_name,
             familyName=row.family_name,
             middleName=row.middle_name,
-            identifier=row.student_number or own,
+            identifier=words.identifier(row),
             email=row.email,
             phone=row.phone,
             agentSourcedIds=_list(row.guardian_ids),
-            grades=_list(_extra(row, "grades") or row.grades),
+            grades=_list(words.grades(row)),
         )
         if self._version == "1.1":
             return cells | self._one_role(row, roles)
-        main = next((role["org_id"] for role in roles if role["primary"]), None)
         return cells | _cells(
-            userMasterIdentifier=numbers.get("userMasterIdentifier"),
+            userMasterIdentifier=words.number(row, "userMasterIdentifier"),
             preferredGivenName=row.preferred_given_name,
             preferredFamilyName=row.preferred_family_name,
-            primaryOrgSourcedId=main,
+            primaryOrgSourcedId=words.main_org(roles),
         )
 
     def _one_role(self, row: Row[Any], roles: list[dict[str, Any]]) -> Cells:
-        """1.1 has one role a user, at any number of orgs: the main one, else the first."""
-        if not roles:
+        if (found := words.one_role(roles)) is None:
             return {}
-        best = next((role for role in roles if role["primary"]), roles[0])["role"]
-        orgs = sorted((role for role in roles if role["role"] == best), key=lambda role: not role["primary"])
+        best, orgs = found
         if any(role["role"] != best for role in roles):
             self._done.lost["a further role of a user"] += 1
         if row.preferred_given_name or row.preferred_family_name:
             self._done.lost["a preferred name"] += 1
-        return _cells(role=self._word(row, best), orgSourcedIds=_list([role["org_id"] for role in orgs if role["org_id"]]))
+        return _cells(role=words.word(row, best, self._version), orgSourcedIds=_list(orgs))
 
     def _roles(self) -> Iterator[Cells]:
         for row in self._found("user"):
-            roles = row.roles or []
-            has_main = any(role["primary"] for role in roles)
-            seen: set[str | None] = {role["org_id"] for role in roles if role["primary"]}
-            for role in roles:
-                # One primary for each org, if the person has a main school at all.
-                first = role["primary"] or (has_main and role["org_id"] not in seen)
-                seen.add(role["org_id"])
+            for role, first in words.roles_in_order_of_rank(row.roles or []):
                 record_id = "/".join(part for part in (row.id, role["role"], role["org_id"]) if part)
                 yield self._kept(row, record_id) | _cells(
                     userSourcedId=row.id,
                     roleType="primary" if first else "secondary",
-                    role=self._word(row, role["role"]),
+                    role=words.word(row, role["role"], self._version),
                     orgSourcedId=role["org_id"],
                 )
-
-    def _word(self, row: Row[Any], role: str) -> str:
-        """The source's own word for a role, where there is just one that means it; else the plainest."""
-        told = [word for word in _extra(row, "roles") or [] if word.lower() in _MEAN.get(role, ())]
-        if len(told) == 1 and (self._version == "1.2" or told[0].lower() in _IN_11):
-            return str(told[0])
-        return _WORDS[self._version].get(role, role)
 
     def _enrollment(self, row: Row[Any]) -> Cells:
         return _cells(
@@ -234,13 +196,14 @@ class _Work:
             role=row.role,
             primary=None if row.primary is None else str(row.primary).lower(),
             beginDate=row.begin_date,
-            endDate=_day_after(row.end_date),
+            endDate=words.day_after(row.end_date),
         )
 
     def _demographics(self) -> Iterator[Cells]:
         for row in self._found("user"):
             if row.birth_date or row.gender or row.demographics:
-                yield self._kept(row, row.id) | _cells(birthDate=row.birth_date, sex=row.gender) | _plain(row.demographics or {})
+                told = _cells(birthDate=row.birth_date, sex=words.sex(row, self._version))
+                yield self._kept(row, row.id) | told | _plain(row.demographics or {})
 
 
 def _cells(**values: str | None) -> Cells:
@@ -248,22 +211,14 @@ def _cells(**values: str | None) -> Cells:
 
 
 def _plain(values: dict[str, Any]) -> Cells:
-    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in values.items()}
+    return {name: words.plain(value) for name, value in values.items()}
 
 
 def _metadata(row: Row[Any]) -> Cells:
-    found = _extra(row, "metadata")
+    found = words.beyond(row, "metadata")
     if not isinstance(found, dict):
         return {}
     return {f"metadata.{key}": value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for key, value in found.items()}
-
-
-def _extra(row: Row[Any], name: str) -> Any:
-    return (row.extra or {}).get(name)
-
-
-def _named(reference: Any) -> str | None:
-    return reference.get("sourcedId") if isinstance(reference, dict) else None
 
 
 def _list(values: Iterable[str] | None) -> str:
@@ -271,17 +226,11 @@ def _list(values: Iterable[str] | None) -> str:
     return ",".join(value.replace(",", " ") for value in values or ())
 
 
-def _user_ids(identifiers: list[dict[str, str]], done: Exported) -> str:
+def _user_ids(row: Row[Any], done: Exported) -> str:
     found = []
-    for one in identifiers:
-        if one["type"] in ("identifier", "userMasterIdentifier"):
-            continue
-        if set(one["type"] + one["value"]) & set("{},") or ":" in one["type"]:
+    for kind, value in words.user_ids(row):
+        if set(kind + value) & set("{},") or ":" in kind:
             done.lost["a number with signs that a list has no place for"] += 1
             continue
-        found.append(f"{{{one['type']}:{one['value']}}}")
+        found.append(f"{{{kind}:{value}}}")
     return ",".join(found)
-
-
-def _day_after(day: str | None) -> str | None:
-    return None if day is None or day >= "9999-12-31" else (date.fromisoformat(day) + timedelta(days=1)).isoformat()

@@ -20,6 +20,14 @@ EVERYWHERE = (str(IPv4Address(0)), str(IPv6Address(0)))
 Role = Literal["viewer", "operator", "admin"]
 
 
+def is_own(host: str | None) -> bool:
+    """Whether a host's name means this very machine."""
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return host in LOOPBACK
+
+
 def _address(value: str) -> str:
     parts = urlsplit(value)
     if not is_safe(value) or not parts.hostname:
@@ -73,6 +81,8 @@ class ConsoleSettings(BaseModel):
     takes the place of another. networks: internal networks, as in "10.20.0.0/16", in which sources may lie that are set up in the console;
     elsewhere inside they are not asked, since whoever sets them up need not be who administers the network. folders: of this machine, in
     which files lie that sources set up in the console may read; without any, they read none. (Sources of the file may lie anywhere.)
+    oneroster: whether products may read the roster here, as from a OneRoster provider; each needs a client of its own (`syncd account
+    client add`).
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
@@ -88,6 +98,7 @@ class ConsoleSettings(BaseModel):
     key: Secret | None = None
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     folders: tuple[Path, ...] = ()
+    oneroster: bool = False
     oidc: OidcSettings | None = None
 
     @model_validator(mode="after")
@@ -108,10 +119,7 @@ class ConsoleSettings(BaseModel):
     @property
     def is_loopback(self) -> bool:
         """Whether it listens to this very machine only."""
-        try:
-            return ip_address(self.host).is_loopback
-        except ValueError:
-            return self.host in LOOPBACK
+        return is_own(self.host)
 
     @property
     def names(self) -> frozenset[str]:

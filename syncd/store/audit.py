@@ -19,6 +19,7 @@ DETAILS = frozenset(
         "anew",
         "count",
         "days",
+        "demographics",
         "dry_run",
         "expires_at",
         "force",
@@ -31,6 +32,7 @@ DETAILS = frozenset(
         "pairs",
         "role",
         "run",
+        "schools",
         "sso",
         "was",
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Text, case, cast, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Text, case, cast, func, literal, select, type_coerce
 from sqlalchemy.dialects.postgresql import JSONB
 
 from syncd.store.columns import canonical
@@ -41,6 +41,20 @@ def listed(connection: Connection, texts: Collection[str]) -> Any:
     array = canonical(list(texts))
     sqlite = connection.dialect.name == "sqlite"
     return (func.json_each(array) if sqlite else func.jsonb_array_elements_text(cast(literal(array, Text), JSONB))).table_valued("value")
+
+
+def items(connection: Connection, column: ColumnElement[Any]) -> Any:
+    """The texts of a list, as a table with the one column `value`, to be joined to the row's; none for null."""
+    sqlite = connection.dialect.name == "sqlite"
+    return (func.json_each(column) if sqlite else func.jsonb_array_elements_text(cast(column, JSONB))).table_valued("value")
+
+
+def holds(connection: Connection, column: ColumnElement[Any], part: str) -> ColumnElement[bool]:
+    """Whether a text has a part, letter by letter. (SQLite's LIKE takes a small letter for a large one: of two ids that differ in nothing
+    else, either would do for the other.)"""
+    text: ColumnElement[Any] = type_coerce(column, Text)
+    found = func.instr(text, part) if connection.dialect.name == "sqlite" else func.strpos(text, part)
+    return found > 0
 
 
 def _each(sqlite: bool, column: ColumnElement[Any]) -> Any:

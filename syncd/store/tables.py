@@ -458,6 +458,36 @@ tokens = Table(
     Index("ix_tokens_digest", "digest", unique=True),
 )
 
+# Products that read a source as a OneRoster provider's (`clients.py`). digest: SHA-256 of the secret. schools: the ids of the only orgs
+# that it is for; None: all. scopes: what it may be granted, in OneRoster's words. used_at: when it last got a token.
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("schools", JsonText),
+    Column("scopes", JsonText, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", Text, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Column("revoked_at", UtcTime),
+    Column("used_at", UtcTime),
+)
+
+# What these come with, for an hour. digest: SHA-256 of it. scopes: what was granted with it.
+grants = Table(
+    "grants",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("client", Text, nullable=False),
+    Column("scopes", JsonText, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+    Index(None, "client"),
+    Index(None, "expires_at"),
+)
+
 # Who did what. via: console, api, cli, oidc or daemon. subject: the number of a run, the id of a record or token, the name of an account.
 # details: counts, ids and switches (`audit.DETAILS`). Rows come and stay: the database refuses to change or delete one.
 audit = Table(

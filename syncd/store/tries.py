@@ -32,6 +32,11 @@ def keys(name: str, address: str, addresses: Sequence[str]) -> dict[str, Limits]
     return {of_name(name): BY_NAME, _key("address", _network(address)): BY_ADDRESS}
 
 
+def of_client(client_id: str, address: str) -> dict[str, Limits]:
+    """By what the wrong tries of a product are counted: apart from people's, who may share its address."""
+    return {_key("client", client_id): BY_NAME, _key("client's address", _network(address)): BY_ADDRESS}
+
+
 def of_name(name: str) -> str:
     """The key of a name, from wherever it is tried."""
     return _key("name", name)

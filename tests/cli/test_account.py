@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import sys
 from collections.abc import Callable
@@ -9,11 +10,13 @@ from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
+from sqlalchemy import insert
 
 from syncd import password
-from syncd.account import Account, Accounts, AuditLog, NewToken, Token, Tokens, of_system
+from syncd.account import Account, Accounts, AuditLog, Clients, NewClient, NewToken, Token, Tokens, of_system
 from syncd.sandbox import District, running
 from syncd.store import accounts, open_store
+from syncd.store.tables import ROSTER
 from tests import stores
 from tests.commands import Commands, Ended, syncd
 
@@ -163,3 +166,37 @@ def test_what_is_done_on_the_command_line_is_in_the_log(tmp_path: Path, monkeypa
         ("approve", "4", {"run": 5}),
         ("undo", "5", {"run": 6}),
     ]
+
+
+def test_a_client_is_made_for_schools_of_a_source_and_ends(command: Command, tmp_path: Path) -> None:
+    assert "No client yet" in command("account", "client", "list").out
+    assert command("account", "client", "add", "reading", "--source", "ogdenville").code == 2
+    refused = command("account", "client", "add", "reading", "--source", "springfield", "--school", "s-1")
+    assert refused.code == 2 and "no org of the id s-1" in refused.err
+    with open_store(stores.url(tmp_path)).write() as connection:
+        row = {"source": "springfield", "id": "s-1", "status": "active", "type": "school", "created_run": 1, "changed_run": 1}
+        connection.execute(insert(ROSTER["org"]).values(**row))
+    made = command("account", "client", "add", "Reading@Home", "--source", "springfield", "--school", "s-1", "--days", "30", "--json")
+    told = NewClient.model_validate_json(made.out)
+    assert re.fullmatch(r"reading-home-[0-9a-f]{6}", told.id) and (told.name, told.schools) == ("reading@home", ["s-1"])
+    assert told.scopes == ["roster-core.readonly", "roster.readonly"] and (told.expires_at - told.created_at).days == 30
+    shown = command("account", "client", "add", "everything", "--source", "springfield", "--demographics")
+    assert "all schools of springfield, with demographics" in shown.err and "oneroster = true" in shown.err
+    assert re.fullmatch(r"syncd_[\w-]{43}\n", shown.out)
+    listed = command("account", "client", "list").out
+    assert "s-1" in listed and "all" in listed and told.secret not in listed
+    assert command("account", "client", "revoke", told.id).out == f"Client {told.id} is revoked.\n"
+    assert "revoked" in command("account", "client", "list").out
+    assert command("account", "client", "revoke", "nobody").code == 2
+    found = Clients.model_validate_json(command("account", "client", "list", "--json").out)
+    assert {one.id: one.revoked_at is not None for one in found.clients} == {told.id: True, shown.err.split()[1].strip(","): False}
+    entries = AuditLog.model_validate_json(command("audit", "--json").out).entries
+    mine = [(entry.action, entry.source, entry.details) for entry in entries if entry.subject == told.id]
+    assert [action for action, _, _ in mine] == ["account client revoke", "account client add"]
+    assert mine[1][1] == "springfield" and mine[1][2]["schools"] == 1
+
+
+def test_who_is_disabled_is_told_of_the_clients_that_stay(command: Command) -> None:
+    command("account", "add", of_system(), "--role", "viewer", "--sso")
+    made = NewClient.model_validate_json(command("account", "client", "add", "reading", "--source", "springfield", "--json").out)
+    assert f"syncd account client revoke {made.id}" in command("account", "disable", of_system()).err

@@ -32,6 +32,18 @@ token = {{ env = "CONSOLE_TOKEN" }}
 schedule = "every 1 hour"
 """
 
+# The same district as a OneRoster provider, in either version.
+ONEROSTER = """
+[sources.springfield]
+connector = "oneroster"
+url = "{{oneroster_{version}}}"
+token_url = "{{token}}"
+client_id = {{{{ env = "CONSOLE_CLIENT" }}}}
+client_secret = {{{{ env = "CONSOLE_SECRET" }}}}
+demographics = true
+schedule = "every 1 hour"
+"""
+
 
 def until(found: Callable[[], Any], told: Callable[[], str] = str) -> Any:
     """What is found, once it is."""
@@ -48,11 +60,12 @@ class Served:
     def __init__(self, folder: Path, sandbox: Sandbox, sources: str = SOURCE, console: str = "", port: int | None = 0) -> None:
         self.sandbox, self.config = sandbox, folder / "syncd.toml"
         listen = "" if port is None else f"port = {port}\n"
-        self.config.write_text(
-            f'[store]\nurl = "{stores.url(folder)}"\n[console]\n{listen}{console}\n' + sources.format(clever=sandbox.clever_url)
-        )
+        addresses = {"clever": sandbox.clever_url, "token": sandbox.token_url}
+        addresses |= {"oneroster_11": sandbox.oneroster_11_url, "oneroster_12": sandbox.oneroster_12_url}
+        self.config.write_text(f'[store]\nurl = "{stores.url(folder)}"\n[console]\n{listen}{console}\n' + sources.format(**addresses))
         self._log = folder / "serve.log"
-        self._environment = os.environ | {"CONSOLE_TOKEN": sandbox.token, "STATE_DIRECTORY": str(folder)}
+        secrets = {"CONSOLE_TOKEN": sandbox.token, "CONSOLE_CLIENT": sandbox.client_id, "CONSOLE_SECRET": sandbox.client_secret}
+        self._environment = os.environ | secrets | {"STATE_DIRECTORY": str(folder)}
         self.store: Store = open_store(load(self.config, secrets=()).store_url)
         self.popen: subprocess.Popen[bytes] | None = None
 
@@ -151,9 +164,10 @@ def served(
     accounts: bool = True,
     synced: bool = False,
     port: int | None = 0,
+    schools: int | None = None,
 ) -> Iterator[Served]:
     """A console over a pretend district."""
-    with running(District.generate(students=students, seed=7)) as sandbox:
+    with running(District.generate(students=students, seed=7, schools=schools)) as sandbox:
         found = Served(folder, sandbox, sources, console, port)
         if accounts:
             found.add_accounts()

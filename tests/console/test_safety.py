@@ -11,7 +11,8 @@ from fastapi.routing import APIRoute
 from playwright.sync_api import expect
 from sqlalchemy import update
 
-from syncd.console.app import API, PAGES
+from syncd.console.app import API, PAGES, PROVIDER
+from syncd.console.oneroster.routes import BASES, PATHS
 from syncd.store import roster, runs
 from syncd.store.tables import sessions
 from tests.console.axe import violations
@@ -47,6 +48,10 @@ ROUTES = [
 ]
 
 
+# What is for products alone, and then only where `[console] oneroster` says so.
+PRODUCTS = {"POST /oauth/token", *(f"GET {base}/{{path:path}}" for base in BASES.values())}
+
+
 def filled(path: str) -> str:
     for name, value in (("source", "springfield"), ("run", "1"), ("order", "1"), ("kind", "users"), ("format", "csv")):
         path = path.replace(f"{{{name}}}", value)
@@ -67,6 +72,29 @@ def test_nothing_but_the_sign_in_is_open_to_strangers(console: Served) -> None:
             assert answer.status_code not in (401, 403) or "Begin it again" in answer.text, path
         else:
             assert answer.status_code == 401, f"{method} {path}: {answer.status_code}"
+
+
+def test_what_is_for_products_is_open_to_nobody_else(tmp_path: Path) -> None:
+    routes = [route for part in PROVIDER for route in part.routes if isinstance(route, APIRoute)]
+    assert {f"{method} {route.path}" for route in routes for method in route.methods} == PRODUCTS
+    assert len(PATHS) == 41
+    with served(tmp_path, console="oneroster = true", synced=True) as console:
+        users, school = console.people(), next(one["id"] for one in roster.records(console.store, "org") if one["type"] == "school")
+        signed_in = console.browse("ada")
+        tokens = [{"Authorization": f"Bearer {console.token(role)}"} for role in ("viewer", "operator", "admin")]
+        for path in PATHS:
+            path = path.replace("{class}", "1").replace("{id}", school if "/schools/" in path else min(users))
+            for base in BASES.values():
+                asked = [requests.get(console.url + base + path, headers=headers) for headers in ({}, *tokens)]
+                asked.append(signed_in.get(console.url + base + path, allow_redirects=False))
+                assert {answer.status_code for answer in asked} == {401}, path
+                assert not any(school in answer.text for answer in asked)
+        form = {"grant_type": "client_credentials"}
+        for headers in ({}, *tokens):
+            assert requests.post(f"{console.url}/oauth/token", data=form, headers=headers).status_code in (401, 429)
+        assert signed_in.send_form("/oauth/token", **form).status_code in (401, 429)
+        document = requests.get(f"{console.url}/api/openapi.json", headers=tokens[0]).json()
+        assert not [path for path in document["paths"] if path.startswith(("/ims", "/oauth"))], "the console's API is another one"
 
 
 @pytest.mark.parametrize("role", ["viewer", "operator"])
