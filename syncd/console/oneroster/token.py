@@ -69,7 +69,8 @@ def _grant(site: Site, header: str | None, body: bytes, query: str, address: str
         raise _Wrong(400, "invalid_scope", problem.message) from None
     except StoreError:
         raise _Wrong(503, "temporarily_unavailable", "the store can not be used at the moment.", {"Retry-After": "60"}) from None
-    told: dict[str, Any] = {"access_token": given.token, "token_type": "Bearer", "expires_in": int(LIFE.total_seconds())}
+    kind = "Bearer"  # nosec B105  # the kind of token (RFC 6750), and no token
+    told: dict[str, Any] = {"access_token": given.token, "token_type": kind, "expires_in": int(LIFE.total_seconds())}
     told["scope"] = " ".join(wanted.get(scope, _FULL + scope) for scope in given.scopes)
     return answers.json(told, headers={"Pragma": "no-cache"})
 
