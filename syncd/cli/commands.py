@@ -1,8 +1,11 @@
 """Which file has which command. Only what was asked for is imported: most of a short command's time would be spent on the others."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from itertools import pairwise
+from typing import Any
+
+from syncd.cli.app import app
 
 # In the order of the help page.
 FILES = (
@@ -20,3 +23,10 @@ def register(arguments: Sequence[str]) -> None:
     # Importing a file registers its commands.
     for each in (file,) if file in FILES else FILES:
         import_module(f"syncd.cli.{each}")
+    app.registered_commands.sort(key=lambda one: _place(one.callback))
+    app.registered_groups.sort(key=lambda one: _place(one.typer_instance and one.typer_instance.registered_commands[0].callback))
+
+
+def _place(command: Callable[..., Any] | None) -> int:
+    """Of its file: who has imported what before is no matter."""
+    return FILES.index(command.__module__.rsplit(".", 1)[-1]) if command is not None else len(FILES)

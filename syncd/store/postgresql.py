@@ -30,22 +30,29 @@ TRIES = 5
 # A machine that is gone without a word is noticed in a minute and a half, not in the two hours that are usual: until then the server
 # keeps the locks of its runs. (No matter for a socket.)
 KEEPALIVES = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=15 -c tcp_keepalives_count=4"
+# Connections beside those that are kept, before one who reads has to wait.
+MOST = 20
 # Seconds to wait for others to end their reading, when tables are rewritten.
 WAIT_FOR_READER = 10
 
 
 class PostgresStore(Store):
-    """A database at a URL; its name is the database's."""
+    """A database at a URL; its name is the database's. readers: connections for reading that are kept open, for who reads often."""
 
-    def __init__(self, url: URL) -> None:
-        engine = create_engine(
-            url,
-            poolclass=NullPool,
-            hide_parameters=True,
-            connect_args={"connect_timeout": CONNECT, "application_name": "syncd", "options": f"-c timezone=UTC {KEEPALIVES}"},
-        )
-        super().__init__(engine, url.database or "")
-        event.listen(engine, "connect", _on_connect)
+    def __init__(self, url: URL, readers: int = 0) -> None:
+        options: dict[str, Any] = {
+            "hide_parameters": True,
+            "connect_args": {"connect_timeout": CONNECT, "application_name": "syncd", "options": f"-c timezone=UTC {KEEPALIVES}"},
+        }
+        super().__init__(create_engine(url, poolclass=NullPool, **options), url.database or "")
+        event.listen(self.engine, "connect", _on_connect)
+        # A run's connections are its own: its temporary tables and locks end with them.
+        self._kept = create_engine(url, pool_size=readers, max_overflow=MOST, pool_pre_ping=True, **options) if readers else None
+
+    def close(self) -> None:
+        super().close()
+        if self._kept is not None:
+            self._kept.dispose()
 
     def connect(self) -> Connection:
         """A bare connection; a server that is being started again is waited for, some seconds."""
@@ -56,7 +63,8 @@ class PostgresStore(Store):
         return found
 
     def _reading(self) -> Connection:
-        return self.connect().execution_options(isolation_level="REPEATABLE READ")
+        connection = self.connect() if self._kept is None else self._kept.connect()
+        return connection.execution_options(isolation_level="REPEATABLE READ")
 
     def may_pass(self, problem: BaseException) -> bool:
         """A conflict (40001) or a deadlock (40P01)."""
@@ -184,9 +192,9 @@ def _key(what: str) -> dict[str, int]:
     return {"ours": OURS, "what": zlib.crc32(what.encode()) - 2**31}
 
 
-def open_database(url: URL) -> PostgresStore:
+def open_database(url: URL, readers: int = 0) -> PostgresStore:
     """Open the database at a URL and bring it to the newest schema. Raises StoreError when it can not be used, or a newer syncd made it."""
-    store = PostgresStore(url)
+    store = PostgresStore(url, readers)
     with store.told():
         migrations.upgrade(store.engine, store.name)
     return store

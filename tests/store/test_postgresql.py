@@ -277,3 +277,22 @@ def test_a_password_comes_from_a_secret_and_never_stands_in_the_url(tmp_path: Pa
     monkeypatch.delenv("ROSTER_PASSWORD")
     with pytest.raises(ConfigError, match="ROSTER_PASSWORD is not set"):
         load(config)
+
+
+def test_connections_that_are_kept_for_reading_see_what_is_new_and_outlive_the_servers_end_of_them() -> None:
+    url = stores.server().fresh()
+    writer, reader = open_store(url), open_store(url, readers=2)
+    pids = set()
+    for number in range(4):
+        with writer.write() as connection:
+            connection.execute(text(f"INSERT INTO sources (name, epoch) VALUES ('source-{number}', 0)"))
+        with reader.read() as connection:
+            assert connection.execute(text("SELECT count(*) FROM sources")).scalar_one() == number + 1
+            pids.add(connection.execute(text("SELECT pg_backend_pid()")).scalar_one())
+    assert len(pids) == 1, "one connection is enough for who asks one after the other"
+    with writer.write() as connection:
+        assert connection.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pids.pop()}).scalar_one()
+    with reader.read() as connection:
+        assert connection.execute(text("SELECT count(*) FROM sources")).scalar_one() == 4
+    for store in (writer, reader):
+        store.close()
