@@ -354,6 +354,21 @@ def test_who_is_gone_is_told_to_those_who_ask_for_it_and_to_nobody_else(console:
     assert personal and all(one.keys() == {"sourcedId", "status", "dateLastModified"} for one in personal)
 
 
+def test_behind_a_proxy_links_lead_back_through_it(tmp_path: Path) -> None:
+    proxied = f'{ON}\nbehind_proxy = true\nurl = "https://syncd.example.org"'
+    with served(tmp_path, students=20, console=proxied, synced=True) as console:
+        product = Product(console)
+        told = {"Authorization": f"Bearer {product.token()}", "X-Forwarded-Proto": "https"}
+        address = f"{console.url}{BASES['1.2']}/schools"
+        # Some proxies say which name was asked for, some ask for this very machine.
+        for headers in (told | {"Host": "syncd.example.org"}, told):
+            answer = requests.get(address, headers=headers)
+            links = [one["url"] for one in parse_header_links(answer.headers["Link"])]
+            assert links and all(link.startswith(f"https://syncd.example.org{BASES['1.2']}/schools?") for link in links)
+            parent = answer.json()["orgs"][0]["parent"]
+            assert parent["href"] == f"https://syncd.example.org{BASES['1.2']}/orgs/{parent['sourcedId']}"
+
+
 def test_who_goes_on_from_the_newest_date_gets_what_came_after_it(console: Served, product: Product) -> None:
     since = "dateLastModified>='2000-01-01T00:00:00.000Z'"
     dates = {one["sourcedId"]: one["dateLastModified"] for one in product.list("/users", filter=since)}
