@@ -16,7 +16,7 @@ from syncd.contract.document import Document, Presence
 from syncd.errors import ConfigError, SourceError
 from syncd.roster.org import Org
 from syncd.roster.scope import Scope
-from syncd.store import runs
+from syncd.store import jsontext, runs
 from syncd.store.columns import canonical
 from syncd.store.engine import Store
 from syncd.store.tables import ROSTER, user_parts
@@ -162,7 +162,7 @@ def _belongs(asking: Asking, scope: Scope, kind: str) -> ColumnElement[bool] | N
 def _has_to_do_with(asking: Asking, scope: Scope, kind: str) -> ColumnElement[bool] | None:
     """Whether a record that we hold belongs to the part, or is a user with any role there."""
     if (scope.kind, kind) == ("school", "user"):
-        return type_coerce(ROSTER["user"].c.roles, Text).contains(canonical(scope.id), autoescape=True)
+        return jsontext.holds(asking.connection, ROSTER["user"].c.roles, canonical(scope.id))
     return _belongs(asking, scope, kind)
 
 

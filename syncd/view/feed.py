@@ -9,12 +9,11 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select, type_coerce
-from sqlalchemy.types import Text
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, or_, select
 
 from syncd.errors import ConfigError
 from syncd.roster.kinds import KINDS, PLURAL, SINGULAR
-from syncd.store import Store
+from syncd.store import Store, jsontext
 from syncd.store.columns import canonical
 from syncd.store.roster import as_record
 from syncd.store.tables import ROSTER, changes, runs
@@ -73,7 +72,7 @@ def page(
                 if begin[0] and ORDER.index(each) < ORDER.index(begin[0]):
                     continue
                 behind = begin[1] if each == begin[0] else ""
-                wanted = _changes(ended, each, behind, school).limit(limit + 1 - len(found))
+                wanted = _changes(connection, ended, each, behind, school).limit(limit + 1 - len(found))
                 rows = connection.execute(wanted).all()
                 held = _records(connection, each, ended.source, [row.record_id for row in rows]) if records and values else {}
                 found += [_told(row, ended, values, held.get(row.record_id)) for row in rows]
@@ -103,23 +102,22 @@ def _runs(connection: Connection, place: int, source: str | None) -> Iterator[An
         place = rows[-1].applied + 1
 
 
-def _changes(ended: Row[Any], kind: str, behind: str, school: str | None) -> Select[Any]:
+def _changes(connection: Connection, ended: Row[Any], kind: str, behind: str, school: str | None) -> Select[Any]:
     mine = (changes.c.source == ended.source, changes.c.run == ended.id, changes.c.kind == kind, changes.c.record_id > behind)
     query = select(changes).where(*mine).order_by(changes.c.record_id)
-    return query if school is None else query.where(_at(ended.source, kind, school))
+    return query if school is None else query.where(_at(connection, ended.source, kind, school))
 
 
-def _at(source: str, kind: str, school: str) -> ColumnElement[bool]:
+def _at(connection: Connection, source: str, kind: str, school: str) -> ColumnElement[bool]:
     """Whether a record is at a school, or was before the change."""
     name = _SCHOOL.get(kind)
     if name is None:
         # Terms are everybody's.
         return changes.c.kind == kind
-    held = ROSTER[kind].c
-    said = canonical(school)
-    now = type_coerce(held.roles, Text).contains(said, autoescape=True) if kind == "user" else held[name] == school
+    held, said = ROSTER[kind].c, canonical(school)
+    now = jsontext.holds(connection, held.roles, said) if kind == "user" else held[name] == school
     of_it = select(held.id).where(held.source == source, now)
-    before = type_coerce(changes.c.fields, Text).contains(said, autoescape=True)
+    before = jsontext.holds(connection, changes.c.fields, said)
     return or_(changes.c.record_id.in_(of_it), and_(changes.c.fields.is_not(None), before))
 
 
