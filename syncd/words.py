@@ -18,28 +18,9 @@ WHY = {
     "depends": "they depend on what is held",
     "hold-all": "this source holds everything when anything is held",
 }
-# What is wrong with a record that the source sent, by the rule that found it.
-REASONS = {
-    "not-json": "is not readable JSON",
-    "not-an-object": "is not a record",
+# What is wrong with a file, or a row of it, or what was handed in; the field says where.
+OF_FILES = {
     "not-a-record": "is not what a record of its kind is",
-    "no-id": "has no id",
-    "unusable-id": "has an id that can not be kept: too long, or with invisible characters",
-    "too-large": "is larger than any record",
-    "too-long": "has a text that is too long",
-    "unknown-word": "has a word that nobody has heard of",
-    "parent-circle": "is its own parent, or in a circle of parents",
-    "missing": "lacks what it needs",
-    "not-a-date": "is not a date",
-    "no-such-record": "names a record that does not exist",
-    "two-users-one-email": "has the same email as another user",
-    "no-name": "has no name",
-    "no-school": "is a student of no school",
-    "no-teacher": "has no teacher",
-    "no-student": "has no students",
-    "same-person": "looks like somebody who left, but not one to one",
-    "two-versions": "came in two versions, and nobody can tell which is right",
-    # Of files: the field says where.
     "no-manifest": "came without a manifest.csv; which version it is was told by its columns",
     "manifest-version": "has a manifest that names no version; which it is was told by the columns",
     "manifest-mode": "is in the manifest as neither absent, bulk nor delta; its rows tell",
@@ -69,6 +50,27 @@ REASONS = {
     "merged-cells": "has merged cells, of which only the first has anything in it",
     "other-sheets": "has other sheets with something in them; only the first that can be seen is read",
     "cells-beside": "has something beside its columns, which is not read",
+}
+# What is wrong with a record that the source sent, by the rule that found it.
+REASONS = OF_FILES | {
+    "not-json": "is not readable JSON",
+    "not-an-object": "is not a record",
+    "no-id": "has no id",
+    "unusable-id": "has an id that can not be kept: too long, or with invisible characters",
+    "too-large": "is larger than any record",
+    "too-long": "has a text that is too long",
+    "unknown-word": "has a word that nobody has heard of",
+    "parent-circle": "is its own parent, or in a circle of parents",
+    "missing": "lacks what it needs",
+    "not-a-date": "is not a date",
+    "no-such-record": "names a record that does not exist",
+    "two-users-one-email": "has the same email as another user",
+    "no-name": "has no name",
+    "no-school": "is a student of no school",
+    "no-teacher": "has no teacher",
+    "no-student": "has no students",
+    "same-person": "looks like somebody who left, but not one to one",
+    "two-versions": "came in two versions, and nobody can tell which is right",
 }
 LINKED_BY = {
     "student-number": "student number",

@@ -263,3 +263,10 @@ def test_the_newest_zip_of_a_folder_counts(tmp_path: Path) -> None:
         path = bundle(drop, whole(orgs=ORGS.replace("Lincoln", name)), name)
         os.utime(path, (1_790_000_000 - age,) * 2)
     assert Came(drop).records["org", "s1"].name == "a.zip"
+
+
+def test_files_in_one_folder_of_the_zip_are_read_and_that_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "bundle.zip"
+    path.write_bytes(zipped(*((f"roster 2026/{name}", str(content).encode()) for name, content in whole().items())))
+    came = Came(path)
+    assert set(came.records) == WHOLE and came.told == {"in-a-folder": ["bundle.zip"]}

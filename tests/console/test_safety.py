@@ -246,7 +246,7 @@ def test_who_is_signed_in_for_long_gives_the_password_once_more_for_what_is_grav
         assert violations(page) == []
         page.get_by_label("Password").fill("not the admin's word")
         page.get_by_role("button", name="Go on").click()
-        expect(page.get_by_role("alert")).to_contain_text("the password is wrong")
+        expect(page.get_by_role("alert")).to_contain_text("The password is wrong")
         assert console.people() == people, "nothing was done"
 
         stolen = console.browse("ada")

@@ -14,7 +14,7 @@ import requests
 from syncd.report import Mode, RunReport
 from syncd.sandbox import District, Sandbox, running
 from syncd.store import roster, runs
-from syncd.words import REASONS
+from syncd.words import OF_FILES, REASONS
 from tests.commands import Commands
 from tests.journeys.synced import Synced
 
@@ -127,7 +127,12 @@ def spoil(sandbox: Sandbox, gone: dict[str, Any]) -> dict[str, str]:
 
 
 def test_every_rule_that_can_be_told_happened_here(wrong: Wrong) -> None:
-    assert {rule for rule, _ in wrong.rows} == set(REASONS) == set(wrong.report.quality)
+    assert {rule for rule, _ in wrong.rows} == set(REASONS) - set(OF_FILES) == set(wrong.report.quality)
+
+
+def test_every_rule_of_files_is_tried_where_files_are_read() -> None:
+    tried = "".join(file.read_text(encoding="utf-8") for folder in ("connectors", "files") for file in Path("tests", folder).glob("*.py"))
+    assert [rule for rule in OF_FILES if f'"{rule}"' not in tried and rule != "not-a-record"] == []
 
 
 USED = ["no-name", "no-school", "not-a-date", "two-users-one-email", "no-teacher", "no-student", "same-person", "unknown-word"]
