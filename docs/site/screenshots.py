@@ -7,9 +7,10 @@ from tempfile import TemporaryDirectory
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.console.console import PASSWORDS, Served, served, until
+from tests.console.console import PASSWORDS, SOURCE, Served, served, until
 
 FOLDER = Path("docs/screenshots")
+OFFICE = SOURCE + '\n[sources.office]\nconnector = "by-hand"\n'
 WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 
 
@@ -33,7 +34,20 @@ def pages(page: Page, console: Served) -> dict[str, str]:
         "overview": "/", "source": "/sources/springfield", "new-source": "/sources/new", "connect-clever": "/sources/new?connector=clever",
         "connect-oneroster": "/sources/new?connector=oneroster", "runs": "/runs", "run": "/runs/2", "held": held,
         "roster": "/roster?kind=users", "person": person, "logs": "/logs", "quality": "/quality?source=springfield", "audit": "/audit",
+        "office": "/sources/office", "enter": "/people/new?source=office", "import": "/import?source=office",
     }  # fmt: skip
+
+
+def _columns(page: Page, console: Served, folder: Path, ending: str) -> None:
+    """A spreadsheet in which something is wrong."""
+    sheet = folder / "students.csv"
+    sheet.write_text("First Name,Last Name,Username,Grade,Student ID\nVera,Ashdown,vash,9,00123\nRowan,Ashdown,vash,14,00124\n")
+    page.goto(f"{console.url}/import?source=office")
+    page.get_by_label("File").set_input_files(sheet)
+    page.get_by_role("button", name="Upload").click()
+    page.get_by_role("button", name="Check every row").click()
+    page.get_by_role("alert").wait_for()
+    page.screenshot(path=FOLDER / f"import-columns{ending}.png")
 
 
 def main() -> None:
@@ -41,7 +55,11 @@ def main() -> None:
     if chromium is None:
         raise SystemExit("no Chromium is here: `make tools` installs Debian's (as root)")
     FOLDER.mkdir(exist_ok=True)
-    with TemporaryDirectory() as folder, served(Path(folder), students=400, synced=True) as console, sync_playwright() as playwright:
+    with (
+        TemporaryDirectory() as folder,
+        served(Path(folder), students=400, sources=OFFICE, synced=True) as console,
+        sync_playwright() as playwright,
+    ):
         lived_through(console)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         for ending, viewport, scheme in (("", WIDE, "light"), ("-phone", PHONE, "dark")):
@@ -56,6 +74,7 @@ def main() -> None:
                 page.goto(console.url + address)
                 until(lambda page=page: page.evaluate("() => document.readyState === 'complete'"))
                 page.screenshot(path=FOLDER / f"{name}{ending}.png")
+            _columns(page, console, Path(folder), ending)
         browser.close()
     sys.stderr.write(f"{FOLDER}: {len(list(FOLDER.glob('*.png')))} pictures\n")
 
