@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
+from syncd import signals
 from syncd.cli import main
-from syncd.daemon import signals
 from syncd.sandbox import Sandbox
 from tests import stores
 

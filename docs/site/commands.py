@@ -24,8 +24,8 @@ COMMANDS = re.compile(r"(<!-- commands -->\n).*(<!-- end of commands -->)", re.D
 
 def filled(page: str) -> str:
     """The page with its commands anew."""
-    group = typer.main.get_command(app)
-    told = "\n".join(line for name, command in group.commands.items() for line in _command(f"syncd {name}", command, 2))  # type: ignore[attr-defined]
+    group = typer.main.get_group(app)
+    told = "\n".join(line for name, command in group.commands.items() for line in _command(f"syncd {name}", command, 2))
     return COMMANDS.sub(lambda match: f"{match[1]}\n{told}\n{match[2]}", page)
 
 

@@ -5,13 +5,14 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from tests.console.console import PASSWORDS, SOURCE, Served, served, until
 
 FOLDER = Path("docs/screenshots")
 OFFICE = SOURCE + '\n[sources.office]\nconnector = "by-hand"\n'
-WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+WIDE: ViewportSize = {"width": 1280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 
 def lived_through(console: Served) -> None:
@@ -62,8 +63,11 @@ def main() -> None:
     ):
         lived_through(console)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        for ending, viewport, scheme in (("", WIDE, "light"), ("-phone", PHONE, "dark")):
-            page = browser.new_context(viewport=viewport, color_scheme=scheme).new_page()  # type: ignore[arg-type]
+        for ending, context in (
+            ("", browser.new_context(viewport=WIDE, color_scheme="light")),
+            ("-phone", browser.new_context(viewport=PHONE, color_scheme="dark")),
+        ):
+            page = context.new_page()
             page.goto(f"{console.url}/signin")
             page.screenshot(path=FOLDER / f"sign-in{ending}.png")
             page.get_by_label("Account").fill("ada")

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from syncd import signals
 from syncd.account import here
 from syncd.cli.app import Json, app, console, notes, opened, print_json
 from syncd.cli.show import run_summary
 from syncd.contract.connector import Context, Pace
-from syncd.daemon import signals
 from syncd.daemon.pace import SharedPace
 from syncd.errors import AlreadyRunning, ConfigError
 from syncd.report import Mode, RunReport, State

@@ -58,17 +58,20 @@ async def word(request: Request) -> str:
     if request.method in READING:
         return ""
     told = request.headers.get("x-csrf-token")
-    if told is None and request.headers.get("content-type", "").startswith(FORMS):
-        told = (await request.form()).get("csrf")  # type: ignore[assignment]  # a file there is no word
+    return await _sent(request, "csrf") if told is None else told
+
+
+async def _sent(request: Request, name: str) -> str:
+    """A text field of the form that came, if one did."""
+    if not request.headers.get("content-type", "").startswith(FORMS):
+        return ""
+    told = (await request.form()).get(name)
     return told if isinstance(told, str) else ""
 
 
 async def _password(request: Request) -> str:
     """The password that came along with a form, to prove once more who it is."""
-    if not request.headers.get("content-type", "").startswith(FORMS):
-        return ""
-    told = (await request.form()).get("password")
-    return told if isinstance(told, str) else ""
+    return await _sent(request, "password")
 
 
 def asking(request: Request, told: Annotated[str, Depends(word)]) -> Who:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import structlog
 
-from syncd import __version__
+from syncd import __version__, signals
 from syncd.contract import discovery
-from syncd.daemon import cluster, notify, signals
+from syncd.daemon import cluster, notify
 from syncd.daemon.configuration import Configuration
 from syncd.daemon.console import Console
 from syncd.daemon.scheduler import Scheduler

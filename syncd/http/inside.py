@@ -41,23 +41,20 @@ def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return address
 
 
-class Careful:
-    """Mixed into a connection of urllib3. networks: internal ones that it may lead to; None: it may lead anywhere. Raises Inside."""
+class Plain(HTTPConnection):
+    """A connection of urllib3. networks: internal ones that it may lead to; None: it may lead anywhere. Raises Inside."""
 
     networks: Networks | None = None
-    _dns_host: str
-    host: str
-    port: int
 
     def _new_conn(self) -> Any:
         if self.networks is None:
-            return super()._new_conn()  # type: ignore[misc]  # urllib3's own, which this stands before
+            return super()._new_conn()
         name, problem = self._dns_host, None
         for address in self._addresses(name, self.networks):
             # Looked up once: a name that leads elsewhere a moment later leads nowhere.
             self._dns_host = address
             try:
-                return super()._new_conn()  # type: ignore[misc]
+                return super()._new_conn()
             except (NewConnectionError, ConnectTimeoutError) as found:
                 problem = found
             finally:
@@ -70,7 +67,7 @@ class Careful:
             found = socket.getaddrinfo(name.strip("[]"), self.port, type=socket.SOCK_STREAM)
         except (socket.gaierror, UnicodeError) as problem:
             told = problem if isinstance(problem, socket.gaierror) else socket.gaierror(str(problem))
-            raise NameResolutionError(self.host, self, told) from None  # type: ignore[arg-type]
+            raise NameResolutionError(self.host, self, told) from None
         addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
         allowed = [address for address in addresses if may_ask(ip_address(address), networks)]
         if not allowed:
@@ -78,9 +75,5 @@ class Careful:
         return allowed
 
 
-class Plain(Careful, HTTPConnection):
-    pass
-
-
-class Secure(Careful, HTTPSConnection):
-    pass
+class Secure(Plain, HTTPSConnection):
+    """The same, by TLS."""

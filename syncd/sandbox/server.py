@@ -7,7 +7,6 @@ It logs nothing: addresses of requests can carry personal data. The server runs 
 import signal
 import socket
 import threading
-import time
 from asyncio import Transport
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from syncd import signals
 from syncd.sandbox.clever import Clever
 from syncd.sandbox.control import Controls, Requests, Seen, routes
 from syncd.sandbox.district import District
@@ -247,14 +247,8 @@ def serve(
     with running(district, host=host, port=port, **options) as sandbox:
         if on_ready is not None:
             on_ready(sandbox)
-        # Not KeyboardInterrupt, which could break into the middle of a day and leave the district locked; nor an Event, whose lock the
-        # handler would wait for if it came while this thread has it.
-        ended: list[int] = []
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda number, _frame: ended.append(number))
-        until = time.monotonic() + (day_every or 0)
-        while not ended:
-            time.sleep(0.2 if day_every is None else min(0.2, day_every))
-            if day_every is not None and time.monotonic() >= until and not ended:
+        # Not KeyboardInterrupt, which could break into the middle of a day and leave the district locked.
+        ended = threading.Event()
+        with signals.on({signal.SIGINT: ended.set, signal.SIGTERM: ended.set}):
+            while not ended.wait(day_every):
                 sandbox.day()
-                until += day_every

@@ -258,9 +258,10 @@ def told(model: type[BaseModel]) -> dict[str, str]:
 
 def _below(model: type[BaseModel]) -> dict[str, str]:
     """{field: the text below it}."""
-    body = ast.parse(dedent(inspect.getsource(model))).body[0].body  # type: ignore[attr-defined]
+    [written] = ast.parse(dedent(inspect.getsource(model))).body
+    assert isinstance(written, ast.ClassDef)
     found = {}
-    for above, below in pairwise(body):
+    for above, below in pairwise(written.body):
         match above, below:
             case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
                 found[name] = " ".join(text.split())

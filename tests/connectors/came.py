@@ -29,7 +29,7 @@ class Came:
     """What a pull gave. told: {rule: where}; doubts: {resource: why}; records: {(kind, id): record}."""
 
     def __init__(self, connector: type[Connector], path: Path, **settings: Any) -> None:
-        self.connector = connector(connector.settings_model(path=path, still=0, **settings), Context("springfield"))  # type: ignore[call-arg]
+        self.connector = connector(connector.settings_model.model_validate({"path": path, "still": 0, **settings}), Context("springfield"))
         self.records: dict[tuple[str, str], Any] = {}
         self.told: dict[str, list[str | None]] = {}
         self.unusable: dict[str | None, list[str]] = {}

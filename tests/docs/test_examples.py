@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from syncd import signals
 from syncd.cli import main
-from syncd.daemon import signals
 from syncd.sandbox import District, running
 
 PAGES = ["quickstart.md", "operate.md", "held.md", "undo.md"]

@@ -28,7 +28,7 @@ class Imported:
     def __init__(self, folder: Path, path: Path, connector: type[Connector] = OneRosterCsvConnector) -> None:
         folder.mkdir()
         self.store: Store = open_store(stores.url(folder))
-        self.settings = connector.settings_model(path=path, demographics=True, still=0)  # type: ignore[call-arg]
+        self.settings = connector.settings_model.model_validate({"path": path, "demographics": True, "still": 0})
         self.connector = connector
         self.name = "shelbyville"
 

@@ -5,7 +5,7 @@ import sys
 
 CAUGHT_AT_THE_LOCK = """
 import os, signal, threading, time
-from syncd.daemon import signals
+from syncd import signals
 
 stop = threading.Event()
 with signals.on({signal.SIGTERM: stop.set}):
