@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from syncd.settings.table import Table
 
 
-class ClusterSettings(BaseModel):
+class ClusterSettings(Table):
     """Several machines at one PostgreSQL database."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     enabled: bool = False
     """Several machines share the store, a PostgreSQL database: `syncd serve` no longer pulls itself; it queues what is due, and each

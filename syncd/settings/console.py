@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from syncd.http.session import LOOPBACK, is_safe
 from syncd.secret import MissingSecret, Secret
+from syncd.settings.table import Table
 
 # A name or an address of either kind, without scheme, port and path.
 _NAME = re.compile(r"(?:[\w.-]+|[0-9a-fA-F:]+)$", re.ASCII)
@@ -54,15 +55,13 @@ def _with_openid(value: tuple[str, ...]) -> tuple[str, ...]:
     return value
 
 
-class OidcSettings(BaseModel):
+class OidcSettings(Table):
     """`[console.oidc]`: signing in with the district's own accounts, by OpenID Connect.
 
     issuer: the provider's address, below which it says what else there is to know of it. client_id, client_secret: as it gave them for
     syncd. groups: the claim that has a person's groups. roles: {group: role}; the highest counts. default_role: of somebody who is in none
     of these groups; without it, nobody gets in who is in none. scopes: what is asked for.
     """
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     issuer: Annotated[str, AfterValidator(_address)]
     client_id: str
@@ -73,7 +72,7 @@ class OidcSettings(BaseModel):
     scopes: Annotated[tuple[str, ...], AfterValidator(_with_openid)] = ("openid", "email", "profile")
 
 
-class ConsoleSettings(BaseModel):
+class ConsoleSettings(Table):
     """enabled: whether `syncd serve` serves the console. host, port: where it listens. url: how people reach it, for links in notices and
     for signing in. hosts: further names that it answers to; whoever asks for another is refused, so that no foreign name can be led to it.
     certificate, private_key: files, of TLS; relative to the configuration's folder. behind_proxy: a proxy does TLS, and says in
@@ -84,8 +83,6 @@ class ConsoleSettings(BaseModel):
     oneroster: whether products may read the roster here, as from a OneRoster provider; each needs a client of its own (`syncd account
     client add`).
     """
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     enabled: bool = True
     host: str = "127.0.0.1"

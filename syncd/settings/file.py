@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 from sqlalchemy import make_url
 
 from syncd.errors import ConfigError
@@ -21,6 +21,7 @@ from syncd.settings.console import ConsoleSettings
 from syncd.settings.mistakes import Mistake, mistakes
 from syncd.settings.notices import NoticeSettings, WebhookSettings
 from syncd.settings.retention import RetentionSettings
+from syncd.settings.table import Table
 
 PLACES = (Path("syncd.toml"), Path("/etc/syncd/syncd.toml"))
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}$")
@@ -31,10 +32,8 @@ def is_name(name: str) -> bool:
     return _NAME.match(name) is not None
 
 
-class StoreSettings(BaseModel):
+class StoreSettings(Table):
     """Where the roster is kept."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     url: str = "sqlite:///roster.db"
     """Where the roster is kept: a SQLite file, whose path, when it is relative, is taken from the configuration file's folder; or a
@@ -51,19 +50,15 @@ class StoreSettings(BaseModel):
         return value
 
 
-class LogSettings(BaseModel):
+class LogSettings(Table):
     """What is logged."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     """The least that is logged."""
 
 
-class FileSettings(BaseModel):
+class FileSettings(Table):
     """The whole file."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     timezone: str = "UTC"
     """Time zone of the cron schedules: an IANA name such as `"America/Chicago"`."""

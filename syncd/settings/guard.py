@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import ConfigDict, Field, PlainValidator, model_validator
 
 from syncd.roster.kinds import PLURAL
+from syncd.settings.table import Table
 
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%$")
 HOW = 'write a percentage such as "5%", a count such as 200, or both as in ["5%", 200]'
@@ -53,10 +54,8 @@ Limited = Annotated[Limit, PlainValidator(_limit)]
 Floor = Annotated[int, Field(ge=0)]
 
 
-class KindLimits(BaseModel):
+class KindLimits(Table):
     """`[sources.NAME.guard.users]` and so on: what differs for one kind."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     max_deactivations: Limited | None = None
     """Of this kind."""
@@ -92,10 +91,8 @@ MADE_ANEW = ("term", "course", "section", "enrollment")
 PER_LEAVER = 10
 
 
-class GuardSettings(BaseModel):
+class GuardSettings(Table):
     """How much may change, of the active records of a kind, within any 24 hours."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     max_deactivations: Limited = Limit(percent=5)
     """Of a kind: far above a normal school day, far below a vanished school."""
@@ -156,11 +153,11 @@ def _day(value: Any) -> date:
 Day = Annotated[date, PlainValidator(_day)]
 
 
-class QuietSettings(BaseModel):
+class QuietSettings(Table):
     """Days, both inclusive, on which nobody is deactivated without a person: the summer, when the old year is taken down before the
     new one is built."""
 
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     first: Day = Field(alias="from")
     """The first such day."""

@@ -6,11 +6,12 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic import Field, PlainValidator
 
 from syncd.http.session import is_safe
 from syncd.secret import HOW as SECRET
 from syncd.secret import MissingSecret, Secret
+from syncd.settings.table import Table
 
 _SPAN = re.compile(r"(\d+)\s+(minute|hour|day)s?$", re.IGNORECASE)
 HOW = 'write a time such as "36 hours" or "1 day", or false'
@@ -42,13 +43,11 @@ Span = Annotated[timedelta | None, PlainValidator(_span)]
 Count = Annotated[int | None, PlainValidator(_count)]
 
 
-class NoticeSettings(BaseModel):
+class NoticeSettings(Table):
     """to: the addresses, each an Apprise URL in a secret; none is told anything without one. failures: so many runs in a row failed.
     stale: no good pull for so long since one was due. held: a run waits for a person. remind: told once more when it still waits. expiring:
     so long before a source's credentials end. recovered: a source that was told to fail or to be stale is in order again. undelivered:
     reports for a webhook were given up."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     to: tuple[Secret, ...] = ()
     failures: Count = 3
@@ -69,10 +68,8 @@ class NoticeSettings(BaseModel):
         return self.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})
 
 
-class SourceNoticeSettings(BaseModel):
+class SourceNoticeSettings(Table):
     """What of `[notices]` is otherwise for one source; the rest is as there."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     to: tuple[Secret, ...] = ()
     failures: Count = None
@@ -114,11 +111,9 @@ def _key(secret: Secret) -> bytes:
     raise MissingSecret(f"{secret.place} holds no signing secret: {HOW_KEY}")
 
 
-class WebhookSettings(BaseModel):
+class WebhookSettings(Table):
     """url: where reports are posted to; where it holds a token, a secret. secret: what they are signed with; old_secret: signed with as
     well, while the receiver changes from one to the other. sources: whose runs; None: all. ca_file, proxy: as of a source."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     url: Annotated[str | Secret, PlainValidator(_address)]
     secret: Secret

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from syncd import __version__
 from syncd.contract import discovery
@@ -15,6 +15,7 @@ from syncd.settings.guard import Day, GuardSettings, QuietSettings
 from syncd.settings.notices import SourceNoticeSettings
 from syncd.settings.retention import RetentionSettings
 from syncd.settings.schedule import Schedule
+from syncd.settings.table import Table
 
 _WORD = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}$")
 
@@ -25,10 +26,8 @@ def _word(value: str) -> str:
     return value
 
 
-class SourceSettings(BaseModel):
+class SourceSettings(Table):
     """`people` is not named `district`: Clever's own settings have that, and it means an id."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
 
     connector: str = Field(description="`clever`, `oneroster`, `oneroster-csv`, `templates`, or one that is installed beside them.")
     schedule: Schedule = Field(
