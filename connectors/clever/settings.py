@@ -2,17 +2,17 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from syncd.contract.connector import ADVANCED, LEADS_NOWHERE, ConnectorSettings
-from syncd.http.session import is_safe
+from syncd.http.settings import Base, CaFile, Proxy
 from syncd.secret import Secret
 
 
 class CleverSettings(ConnectorSettings):
     """Either `token` (one district's token), or `client_id` and `client_secret` (for `district`, or for all connected districts)."""
 
-    url: str = Field(
+    url: Base = Field(
         "https://api.clever.com",
         title="Address of Clever's API",
         description="Clever's own. Another one only to try things out, as with `syncd sandbox`.",
@@ -38,7 +38,7 @@ class CleverSettings(ConnectorSettings):
         description="Clever's id of the one district that is meant, with client ID and secret. Empty: all that have connected your app.",
         json_schema_extra=LEADS_NOWHERE,
     )
-    token_url: str = Field(
+    token_url: Base = Field(
         "https://clever.com/oauth/tokens",
         title="Address of the tokens",
         description="Where the districts' tokens are asked for with client ID and secret. Clever's own.",
@@ -60,25 +60,8 @@ class CleverSettings(ConnectorSettings):
         title="Read Clever's events",
         description="The frequent pulls then ask only for what changed, where events are enabled for your app at Clever.",
     )
-    ca_file: str | None = Field(
-        None,
-        title="Certificate authority",
-        description="A file on the server with the certificates to trust, where the district has an authority of its own.",
-        json_schema_extra=ADVANCED,
-    )
-    proxy: str | None = Field(
-        None,
-        title="Proxy",
-        description="The address of a proxy that leads to the internet, as in http://proxy.example.org:3128.",
-        json_schema_extra=ADVANCED,
-    )
-
-    @field_validator("url", "token_url")
-    @classmethod
-    def _safe(cls, value: str) -> str:
-        if not is_safe(value):
-            raise ValueError("must begin with https:// (plain http only for this very machine)")
-        return value.removesuffix("/")
+    ca_file: CaFile = None
+    proxy: Proxy = None
 
     @model_validator(mode="after")
     def _sign_in(self) -> Self:

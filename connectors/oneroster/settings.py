@@ -2,10 +2,10 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from syncd.contract.connector import ADVANCED, LEADS_NOWHERE, ConnectorSettings, shown_for
-from syncd.http.session import is_safe
+from syncd.http.settings import Address, Base, CaFile, Proxy
 from syncd.secret import Secret
 
 _OAUTH2: dict[str, Any] = shown_for(auth=["oauth2"])
@@ -15,7 +15,7 @@ _OAUTH: dict[str, Any] = shown_for(auth=["oauth2", "oauth1"])
 class OneRosterSettings(ConnectorSettings):
     """What a provider's rostering service is asked with."""
 
-    url: str = Field(
+    url: Base = Field(
         title="Address of the service",
         description="The whole address of the rostering service, as the SIS shows it: https://sis.example.org/ims/oneroster/v1p1",
     )
@@ -31,7 +31,7 @@ class OneRosterSettings(ConnectorSettings):
         description="oauth2: with a client id and secret at a token address. oauth1: older providers, with key and secret. bearer: with a "
         "token that the provider gave you.",
     )
-    token_url: str | None = Field(
+    token_url: Address | None = Field(
         None,
         title="Token address",
         description="Where tokens are asked for, as the SIS shows it: https://sis.example.org/oauth/token",
@@ -107,30 +107,8 @@ class OneRosterSettings(ConnectorSettings):
         "are dated, some by a day.",
         json_schema_extra=ADVANCED,
     )
-    ca_file: str | None = Field(
-        None,
-        title="Certificate authority",
-        description="A file on the server with the certificates to trust, where the district has an authority of its own.",
-        json_schema_extra=ADVANCED,
-    )
-    proxy: str | None = Field(
-        None,
-        title="Proxy",
-        description="The address of a proxy that leads to the provider, as in http://proxy.example.org:3128.",
-        json_schema_extra=ADVANCED,
-    )
-
-    @field_validator("url", "token_url")
-    @classmethod
-    def _safe(cls, value: str | None) -> str | None:
-        if value is not None and not is_safe(value):
-            raise ValueError("must begin with https:// (plain http only for this very machine)")
-        return value
-
-    @field_validator("url")
-    @classmethod
-    def _bare(cls, value: str) -> str:
-        return value.removesuffix("/")
+    ca_file: CaFile = None
+    proxy: Proxy = None
 
     @model_validator(mode="after")
     def _sign_in(self) -> Self:

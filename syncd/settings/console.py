@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from syncd.http.session import LOOPBACK, is_safe
+from syncd.http.settings import NOT_SAFE
 from syncd.secret import MissingSecret, Secret
 from syncd.settings.table import Table
 
@@ -32,7 +33,7 @@ def is_own(host: str | None) -> bool:
 def _address(value: str) -> str:
     parts = urlsplit(value)
     if not is_safe(value) or not parts.hostname:
-        raise ValueError("must begin with https:// (plain http only for this very machine)")
+        raise ValueError(NOT_SAFE)
     return value.removesuffix("/")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, PlainValidator
 
 from syncd.http.session import is_safe
+from syncd.http.settings import NOT_SAFE
 from syncd.secret import HOW as SECRET
 from syncd.secret import MissingSecret, Secret
 from syncd.settings.table import Table
@@ -95,7 +96,7 @@ def _address(value: Any) -> str | Secret:
 def _unsafe(url: str) -> str | None:
     """What is wrong with an address to post to, or None."""
     if not is_safe(url):
-        return "must begin with https:// (plain http only for this very machine)"
+        return NOT_SAFE
     if re.match(r"\w+://[^/]*@", url):
         return "must not hold a user or password: what is sent is signed"
     return None
