@@ -53,10 +53,6 @@ class Who:
     via: str
     source: str | None = None
 
-    def may(self, role: Role, source: str | None = None) -> bool:
-        """Whether this one may do what takes a role, at a source; None: at the store as a whole."""
-        return self.role.covers(role) and self.source in (None, source)
-
 
 class Account(BaseModel):
     """Somebody who signs in. password: whether with one; else by single sign-on only. Times are UTC."""
@@ -135,10 +131,6 @@ class Entry(BaseModel):
     source: str | None
     subject: str | None
     details: dict[str, Any]
-
-
-class AuditLog(BaseModel):
-    entries: list[Entry]
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._+@'-]{0,99}")

@@ -16,6 +16,7 @@ from syncd.hand.alike import Alike, alike
 from syncd.hand.entered import Person
 from syncd.report import RunReport, State
 from syncd.settings.file import Settings
+from syncd.settings.mistakes import Mistake
 from syncd.store import Store
 
 Into = Annotated[str, typer.Option("--source", help='The source of what is entered by hand (connector = "by-hand").')]
@@ -64,7 +65,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Enter one student, teacher, member of staff or school by hand. Whoever could be the same person is told before."""
-    configured, store = opened(secrets=None)
+    configured, store = opened()
     into = configured.source(source)
     handing.check(into)
     if what is Who.SCHOOL:
@@ -100,16 +101,16 @@ def edit(
     json: Json = False,
 ) -> None:
     """Change what was entered by hand of a person; what is left out stays."""
-    configured, store = opened(secrets=None)
+    configured, store = opened()
     into = configured.source(source)
     handing.check(into)
     values = {
         "given_name": given_name, "family_name": family_name, "grade": grade, "username": username, "email": email, "state_id": state_id,
         "birth_date": birth_date,
     }  # fmt: skip
-    changes, wrong = entered.changes({name: value for name, value in values.items() if value}, configured.today())
+    changes, wrong = entered.changes(values, configured.today())
     if wrong:
-        raise ConfigError(*(f"--{one.key.replace('_', '-')} {one.words}." for one in wrong))
+        raise _refusal(wrong)
     report = handing.change_one(store, into, handing.changed(store, into, "user", user_id, changes), by=here(), today=configured.today())
     _say(report, user_id, json)
 
@@ -121,7 +122,7 @@ def deactivate(
     json: Json = False,
 ) -> None:
     """Deactivate a person who was entered by hand. Nothing is deleted: `syncd undo` brings them back."""
-    configured, store = opened(secrets=None)
+    configured, store = opened()
     into = configured.source(source)
     handing.check(into)
     report = handing.change_one(store, into, handing.gone(store, into, "user", user_id), by=here(), today=configured.today())
@@ -131,8 +132,12 @@ def deactivate(
 def _checked(role: str, school: str, values: dict[str, str], configured: Settings) -> Person:
     person, wrong = entered.check(role, school, values, configured.today())
     if person is None:
-        raise ConfigError(*(f"--{one.key.replace('_', '-')} {one.words}." for one in wrong))
+        raise _refusal(wrong)
     return person
+
+
+def _refusal(wrong: list[Mistake]) -> ConfigError:
+    return ConfigError(*(f"--{one.key.replace('_', '-')} {one.words}." for one in wrong))
 
 
 def _tell(found: list[Alike]) -> None:

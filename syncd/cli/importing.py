@@ -35,7 +35,7 @@ def import_(
     json: Json = False,
 ) -> None:
     """Take in the students of one school. Every row is checked before anything is changed; who is in it already is updated."""
-    configured, store = opened(secrets=None)
+    configured, store = opened()
     into = configured.source(source)
     handing.check(into)
     chosen = _chosen(column or [])

@@ -45,7 +45,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class _Draft:
     """What was entered: the source that it makes, or what is wrong with it. kept: the secrets that stay, sealed; pasted: the new ones."""
 
     source: Source | None
@@ -98,16 +98,6 @@ def complete(settings: Settings, store: Store, *, secrets: Collection[str] | Non
     return settings.completed(found, broken, max((row.version for row in rows), default=0))
 
 
-def draft(settings: Settings, store: Store, name: str, entered: Mapping[str, Any], secrets: Mapping[str, str | None]) -> Draft:
-    """What a source would be, without keeping it: to sign in before it is saved (`draft.source.connect(Context(name)).probe()`).
-
-    entered: the settings as they would stand in the file's table, `connector` among them, but for the secrets. secrets: {key: what was
-    pasted}; one that is empty or not there stays as it is kept, unless it would go to another address than before; None drops it. Raises
-    StoreError.
-    """
-    return _draft(settings, store, name, entered, secrets, _row(store, name))
-
-
 def save(
     settings: Settings,
     store: Store,
@@ -119,9 +109,10 @@ def save(
     at: datetime,
     seen: int | None = None,
 ) -> list[Mistake]:
-    """Keep a source; gives what is wrong, and then keeps nothing. entered, secrets: as `draft` takes them. by: the account. seen: the
-    version that the form was filled with, so that nobody overwrites what another has changed meanwhile; None: the source is new. Raises
-    StoreError."""
+    """Keep a source; gives what is wrong, and then keeps nothing. entered: the settings as the file would have them, `connector`
+    among them, but for the secrets. secrets: {key: what was pasted}; one that is empty or not there stays as it is kept, unless it would go
+    to another address than before; None drops it. by: the account. seen: the version that the form was filled with, so that nobody
+    overwrites what another has changed meanwhile; None: the source is new. Raises StoreError."""
     row = _row(store, name)
     if seen is None and row is not None and row.settings is not None:
         return [Mistake("name", "is that of a source that was set up in the console already")]
@@ -210,7 +201,7 @@ def _draft(
     entered: Mapping[str, Any],
     secrets: Mapping[str, str | None],
     row: configured.Row | None,
-) -> Draft:
+) -> _Draft:
     given = {key: value if value is None else value.strip() for key, value in secrets.items()}
     for value in given.values():
         remember(value or "")
@@ -240,13 +231,11 @@ def _draft(
         problems += shut
     source, more = _parsed(name, entered, values | pasted)
     problems += more
-    if source is not None:
-        source.networks, source.folders = settings.console.networks, settings.console.folders
-    return Draft(None if problems else source, problems, kept, pasted)
+    return _Draft(None if problems else source, problems, kept, pasted)
 
 
-def _refused(key: str, words: str) -> Draft:
-    return Draft(None, [Mistake(key, words)])
+def _refused(key: str, words: str) -> _Draft:
+    return _Draft(None, [Mistake(key, words)])
 
 
 def _bound(name: str, connector: type[Connector], table: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def page(
         kinds = ORDER if kind is None else (SINGULAR[kind],)
         for ended in _runs(connection, run, source):
             begin = (of_kind, record_id) if ended.applied == run else ("", "")
-            for each in kinds:
+            for each in (one for one in kinds if _changed(ended.counts, one)):
                 if begin[0] and ORDER.index(each) < ORDER.index(begin[0]):
                     continue
                 behind = begin[1] if each == begin[0] else ""
@@ -93,13 +93,19 @@ def _read(after: str) -> tuple[int, str, str]:
 
 def _runs(connection: Connection, place: int, source: str | None) -> Iterator[Any]:
     """The runs from a place on, in their order."""
-    query = select(runs.c.id, runs.c.source, runs.c.applied, runs.c.finished_at).order_by(runs.c.applied)
+    query = select(runs.c.id, runs.c.source, runs.c.applied, runs.c.finished_at, runs.c.counts).order_by(runs.c.applied)
     query = query.where(runs.c.applied.is_not(None))
     if source is not None:
         query = query.where(runs.c.source == source)
     while rows := connection.execute(query.where(runs.c.applied >= place).limit(100)).all():
         yield from rows
         place = rows[-1].applied + 1
+
+
+def _changed(counts: dict[str, dict[str, int]], kind: str) -> bool:
+    """Whether a run changed anything of a kind, by its report: most change one or two."""
+    of_kind = counts.get(PLURAL[kind], {})
+    return any(of_kind.get(name) for name in ("created", "updated", "reactivated", "deactivated"))
 
 
 def _changes(connection: Connection, ended: Row[Any], kind: str, behind: str, school: str | None) -> Select[Any]:

@@ -61,11 +61,14 @@ def test_what_is_wrong_in_the_form_is_said_and_nothing_is_lost(visit: Callable[.
         page.get_by_label("Address of the service").fill("http://sis.example.org/ims/oneroster/v1p1")
         page.get_by_label("Frequent pulls").fill("now and then")
         page.get_by_label("Client secret").fill("pasted-secret-of-shelbyville")
+        page.get_by_text("More settings").click()
+        page.get_by_label("Believe ETags").uncheck()
         page.get_by_role("button", name="Save").click()
         problems = page.get_by_role("alert")
         expect(problems).to_contain_text("schedule")
         expect(page.get_by_label("A short name for the district")).to_have_value("shelbyville")
         expect(page.get_by_label("Frequent pulls")).to_have_value("now and then")
+        expect(page.get_by_label("Believe ETags")).not_to_be_checked()
         assert "pasted-secret" not in page.content()
         assert console.command("sources", "--json").count("shelbyville") == 0
 

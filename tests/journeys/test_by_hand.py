@@ -75,6 +75,21 @@ def test_one_student_is_added_found_edited_and_deactivated(office: Office) -> No
     assert [run["trigger"] for run in runs] == ["manual", "approve", "manual", "manual", "manual"]
 
 
+def test_who_enters_somebody_needs_no_other_sources_secret(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("T")
+    assert office.add(number="1", birth_date="2014-05-06").code == 0
+    assert office.syncd("edit", "student:1", "--source", "office", "--grade", "10").code == 0
+    assert (office.people()["student:1"]["birth_date"], office.people()["student:1"]["grades"]) == ("2014-05-06", ["10"])
+    assert office.sheet(HEADER + ROWS).code == 0
+    assert office.syncd("deactivate", "student:1", "--source", "office").code == 0
+
+
+def test_the_same_name_is_known_in_any_letters(office: Office) -> None:
+    assert office.add(given="Änne", family="Ørsted", number="1").code == 0
+    refused = office.add(given="ÄNNE", family="ørsted", number="2")
+    assert refused.code == 2 and "office student:1: the same name" in refused.err
+
+
 def test_no_sync_ever_touches_what_was_entered(office: Office) -> None:
     assert office.add(number="900001").code == 0
     before = office.people()

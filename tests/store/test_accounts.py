@@ -40,13 +40,6 @@ def test_each_role_may_do_what_the_ones_before_it_may() -> None:
     }
 
 
-def test_a_token_for_one_source_may_nothing_at_others_and_nothing_at_the_store_as_a_whole() -> None:
-    program = Who("token:lunch", Role.OPERATOR, Via.API, "springfield")
-    asked = [(Role.OPERATOR, "springfield"), (Role.ADMIN, "springfield"), (Role.VIEWER, "shelbyville"), (Role.VIEWER, None)]
-    assert [program.may(*one) for one in asked] == [True, False, False, False]
-    assert all(PRINCIPAL.may(*one) for one in asked)
-
-
 @pytest.mark.parametrize(
     ("login", "name"), [("0", "root"), ("4294967295", "nobody"), ("", "nobody"), (None, "nobody"), ("4000123", "4000123")]
 )

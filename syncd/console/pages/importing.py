@@ -84,20 +84,16 @@ def _upload(request: Request, site: Here, who: Operator, source: str, school: st
         return _ask(request, site, who, source, "Choose a school and a file.")
     kept = Upload(who.name, source, school, name, content)
     try:
-        header = _header(kept)
+        with closing(_opened(kept)) as sheet:
+            kept.header, kept.samples = list(sheet.header), [row.cells for row in islice(sheet.rows(), SAMPLE)]
     except BadFile as problem:
         return _ask(request, site, who, source, str(problem).removeprefix(f"{source}: "))
-    kept.matched = spreadsheet.match(header, columns.of(site.store, source))
+    kept.matched = spreadsheet.match(kept.header, columns.of(site.store, source))
     return go(f"/import/{site.desk.put(kept)}")
 
 
 def _opened(kept: Upload) -> RowFile:
     return sheets.opened(kept.name, kept.source, io.BufferedReader(io.BytesIO(kept.content)))
-
-
-def _header(kept: Upload) -> list[str]:
-    with closing(_opened(kept)) as sheet:
-        return list(sheet.header)
 
 
 def _verify(site: Here, kept: Upload) -> spreadsheet.Checked:
@@ -107,8 +103,7 @@ def _verify(site: Here, kept: Upload) -> spreadsheet.Checked:
 
 def _check(request: Request, site: Here, who: Operator, key: str, sent: dict[str, str]) -> Response:
     kept = site.desk.get(key, who.name)
-    header = _header(kept)
-    chosen = {column: sent.get(f"column.{place}", "") for place, column in enumerate(header)}
+    chosen = {column: sent.get(f"column.{place}", "") for place, column in enumerate(kept.header)}
     kept.matched = {column: name for column, name in chosen.items() if name in entered.NAMES}
     twice = sorted({entered.NAMES[name].title for name in kept.matched.values() if list(kept.matched.values()).count(name) > 1})
     if twice:
@@ -146,14 +141,9 @@ def _columns(
     rows: int = 0,
 ) -> Response:
     kept = site.desk.get(key, who.name)
-    try:
-        with closing(_opened(kept)) as sheet:
-            header, samples = list(sheet.header), [row.cells for row in islice(sheet.rows(), SAMPLE)]
-    except BadFile as broken:
-        return _ask(request, site, who, kept.source, str(broken).removeprefix(f"{kept.source}: "))
     table: list[dict[str, Any]] = [
-        {"name": name, "field": kept.matched.get(name, ""), "samples": [cells[place] for cells in samples if place < len(cells)]}
-        for place, name in enumerate(header)
+        {"name": name, "field": kept.matched.get(name, ""), "samples": [cells[place] for cells in kept.samples if place < len(cells)]}
+        for place, name in enumerate(kept.header)
     ]
     for one in table:
         if one["name"].lower() in spreadsheet.UNREAD:

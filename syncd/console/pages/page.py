@@ -156,5 +156,4 @@ _pages.globals |= {"link": link, "record_link": record_link, "kinds": PLURALS, "
 _pages.filters |= {
     "when": when, "plain": plain, "held_sentence": held_sentence, "took": took, "segment": lambda text: quote(str(text), safe=""),
     "number": lambda count: f"{count:,}", "shown": lambda text: escaped(str(text)), "link_reason": link_reason,
-    "limit": lambda value: " or ".join(map(str, value)) if isinstance(value, list) else value,
 }  # fmt: skip

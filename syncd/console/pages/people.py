@@ -1,12 +1,10 @@
 """People that are entered by hand: a form for one, with who is like them told before; changing and deactivating them later."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Query, Request, Response
 
-from syncd.account import Role
 from syncd.console import actions
 from syncd.console.pages.page import go, record_link, render
 from syncd.console.who import Here, Operator, may_see
@@ -74,7 +72,7 @@ def _create(request: Request, site: Here, who: Operator, source: str, sent: dict
     role, place = sent.get("role", ""), sent.get("school", "")
     if role not in entered.ROLES or not place:
         return _form(request, site, who, source, sent, [Mistake("role" if role not in entered.ROLES else "school", "has to be chosen")])
-    person, wrong = entered.check(role, place, sent, datetime.now(UTC).date())
+    person, wrong = entered.check(role, place, sent, site.settings.today())
     if person is None:
         return _form(request, site, who, source, sent, wrong)
     found = actions.alike(site, who, person)
@@ -88,7 +86,7 @@ def _change(request: Request, site: Here, who: Operator, source: str, record_id:
     may_see(who, source, refuse=True)
     into = site.settings.source(source)
     handing.check(into)
-    changes, wrong = entered.changes({name: value for name, value in sent.items() if name in ASKED}, datetime.now(UTC).date())
+    changes, wrong = entered.changes({name: value for name, value in sent.items() if name in ASKED}, site.settings.today())
     if wrong:
         return _form(request, site, who, source, sent, wrong, editing=record_id)
     report = actions.change_one(site, who, source, handing.changed(site.store, into, "user", record_id, changes))
@@ -126,5 +124,4 @@ def _form(
         schools=roster.schools(site.store, [name for name in site.settings.sources if may_see(who, name)]),
         alike=alike,
         editing=editing,
-        can_import=who.role.covers(Role.OPERATOR),
     )

@@ -27,7 +27,7 @@ LATEST = 10
 @router.get("/sources/new")
 def new(request: Request, site: Here, who: Admin, connector: Annotated[str, Query(max_length=63)] = "") -> Response:
     """The guided form for a new source; first, which connector."""
-    return _form(request, who, "", connector, {}, [], None)
+    return _form(request, who, "", connector, _as_kept(connector, {}) if connector else {}, [], None)
 
 
 @router.post("/sources/new")
@@ -42,8 +42,7 @@ def edit(request: Request, source: Name, site: Here, who: Admin) -> Response:
     """The guided form for one that is there."""
     as_it_is = actions.kept_of(site, who, source)
     connector = as_it_is.settings["connector"]
-    filled = {one.name: form.at(as_it_is.settings, one.name) for one in actions.fields_of(connector)}
-    return _form(request, who, source, connector, filled, [], as_it_is.version, as_it_is.secrets)
+    return _form(request, who, source, connector, _as_kept(connector, as_it_is.settings), [], as_it_is.version, as_it_is.secrets)
 
 
 @router.post("/sources/{source}/edit")
@@ -134,12 +133,23 @@ async def _entered(request: Request) -> dict[str, str]:
     return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
+def _as_kept(connector: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What the form shows of settings, defaults where they say nothing."""
+    return {one.name: form.shown(one, settings) for one in actions.fields_of(connector)}
+
+
+def _as_entered(entered: Mapping[str, str]) -> dict[str, Any]:
+    """What the form shows once more of what was sent: a flag that was not is not checked."""
+    fields = actions.fields_of(entered["connector"])
+    return {one.name: one.name in entered if one.kind == form.Kind.FLAG else entered.get(one.name, "") for one in fields}
+
+
 def _form(
     request: Request,
     who: Admin,
     source: str,
     connector: str,
-    filled: Mapping[str, Any],
+    shown: Mapping[str, Any],
     problems: list[Mistake],
     seen: int | None,
     secrets: Sequence[str] = (),
@@ -154,7 +164,7 @@ def _form(
         connector=connector,
         connectors=discovery.names(),
         fields=fields,
-        filled=filled,
+        shown=shown,
         problems=problems,
         wrong={problem.key for problem in problems},
         seen=seen,
@@ -166,5 +176,5 @@ def _save(request: Request, site: Here, who: Admin, source: str, entered: dict[s
     problems = actions.save(site, who, source, entered, seen=seen)
     if problems:
         # What was pasted is not sent back: it is entered anew.
-        return _form(request, who, source, entered["connector"], entered, problems, seen)
+        return _form(request, who, source, entered["connector"], _as_entered(entered), problems, seen)
     return go(f"/sources/{source}", done="saved")
