@@ -70,7 +70,7 @@ staged_problems = Table(
     prefixes=["TEMPORARY"],
 )
 
-# The pages of this pull that are not what they were at the same place before (store/tables.py: pages).
+# The pages of this pull that are not what they were at the same place before (store/tables/sources.py: pages).
 staged_pages = Table(
     "staged_pages",
     metadata,
