@@ -14,7 +14,7 @@ from syncd.errors import ConfigError
 from syncd.settings import kept
 from syncd.settings.file import Settings, load
 from syncd.store import Store
-from syncd.view.oneroster import Places
+from syncd.view.rostering.places import Places
 
 log = structlog.get_logger()
 

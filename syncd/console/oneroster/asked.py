@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from syncd.export.documents import fields as fields_of
-from syncd.view.oneroster import Asked, Clause
+from syncd.view.rostering.asked import Asked, Clause
 
 # Records a page if nothing is said, and at most; who asks for more gets so many.
 PAGE, MOST = 100, 10_000

@@ -16,8 +16,9 @@ from syncd.errors import StoreError
 from syncd.export.documents import Writer
 from syncd.store import clients
 from syncd.store.clients import CORE, DEMOGRAPHICS, ROSTERING, Access
-from syncd.view import oneroster
-from syncd.view.oneroster import IN_CLASS, NESTED, RESOURCES, NoRosterYet, NoSuch, NotTaken, Page, Reader
+from syncd.view.rostering import page as pages
+from syncd.view.rostering.collections import IN_CLASS, NESTED, RESOURCES, NoRosterYet, NoSuch, NotTaken, Reader
+from syncd.view.rostering.page import Page
 
 log = structlog.get_logger()
 
@@ -113,7 +114,7 @@ def _allow(access: Access, path: tuple[str, ...]) -> None:
 def _many(site: Site, access: Access, path: tuple[str, ...], given: list[tuple[str, str]], base: str, version: str) -> Response:
     resource = RESOURCES[path[-1]]
     query = asked.read(given, resource.document, version)
-    page = oneroster.page(site.store, Reader(access.source, access.schools), path, query.asked, version, site.places)
+    page = pages.page(site.store, Reader(access.source, access.schools), path, query.asked, version, site.places)
     write = _writer(page, path[-1], base, version, query.fields)
     limit, offset = query.asked.limit, query.asked.offset
     address = base + "".join(f"/{asked.quoted(part)}" for part in path)
@@ -125,7 +126,7 @@ def _one(site: Site, access: Access, path: tuple[str, ...], given: list[tuple[st
     name, record_id = path
     resource = RESOURCES[name]
     fields = asked.read([pair for pair in given if pair[0] == "fields"], resource.document, version).fields
-    page = oneroster.one(site.store, Reader(access.source, access.schools), (name, record_id), version)
+    page = pages.one(site.store, Reader(access.source, access.schools), (name, record_id))
     return answers.json({resource.one: _writer(page, name, base, version, fields)(page.rows[0])})
 
 
