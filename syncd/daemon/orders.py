@@ -65,9 +65,8 @@ def carry_out(store: Store, settings: Settings, number: int, name: str, context:
 
 def _order(store: Store, settings: Settings, order: OrderReport) -> Order:
     """What is asked of the run. Raises ConfigError when the source is not configured (any more)."""
-    if kept.version(store) != settings.version:
-        # Whoever has just changed the source means it as it is now; the daemon itself takes it over with its next look.
-        settings = kept.complete(settings, store)
+    # Whoever has just changed the source means it as it is now; the daemon itself takes it over with its next look.
+    settings = kept.current(settings, store)
     source, asked = settings.source(order.source), order.options
     options: dict[str, Any] = {
         "by": Who(order.asked_by, Role.ADMIN, Via.CONSOLE),

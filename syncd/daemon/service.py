@@ -23,6 +23,7 @@ from syncd.errors import ConfigError, Outdated, SyncdError
 from syncd.notices import jobs
 from syncd.order import OrderReport
 from syncd.report import RunReport
+from syncd.settings import kept
 from syncd.settings.file import Settings
 from syncd.settings.source import Source
 from syncd.store import Store, purge
@@ -145,9 +146,11 @@ class Service(ABC):
         self._scheduler.shutdown(wait=True)
 
     def _refused(self, order: OrderReport) -> bool:
-        """Whether an order is of a source that is not configured (any more), and is refused for that."""
+        """Whether an order is of a source that is not configured (any more), and is refused for that. Raises StoreError."""
         try:
-            self._settings.source(order.source)
+            if order.source not in self._settings.sources:
+                # It may have been set up a moment ago, and not be taken over yet.
+                kept.current(self._settings, self._store).source(order.source)
         except ConfigError as problem:
             refuse(self._store, order, problem.message)
             return True

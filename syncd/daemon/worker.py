@@ -261,6 +261,8 @@ class Worker:
         self._orders.add(number)
         try:
             name = orders.get(self._store, number).source
+            # Who asked may have set it up a moment ago.
+            self._configuration.look()
             if name not in self._settings.sources:
                 log.warning("left to another worker, this one's configuration does not have it", source=name)
                 return None

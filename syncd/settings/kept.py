@@ -98,6 +98,11 @@ def complete(settings: Settings, store: Store, *, secrets: Collection[str] | Non
     return settings.completed(found, broken, max((row.version for row in rows), default=0))
 
 
+def current(settings: Settings, store: Store) -> Settings:
+    """The configuration as it is now: the very same, unless somebody has changed a source meanwhile. Raises StoreError."""
+    return settings if version(store) == settings.version else complete(settings, store)
+
+
 def save(
     settings: Settings,
     store: Store,

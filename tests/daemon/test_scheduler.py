@@ -12,6 +12,7 @@ from syncd.daemon import breaker
 from syncd.daemon.scheduler import Scheduler
 from syncd.errors import StoreError
 from syncd.report import Mode, RunReport, State
+from syncd.settings import kept
 from syncd.settings.file import load
 from syncd.store import Store, due, open_store, orders, pause, runs
 from tests.faults.test_process import until
@@ -95,6 +96,22 @@ def test_a_long_pull_that_a_person_asked_for_is_the_first_in_line(daemon: Daemon
     at_work.go_on["huge-3"].set()
     until(lambda: len(at_work.began) == 3)
     at_work.go_on[at_work.began[2]].set()
+
+
+def test_what_is_asked_of_a_source_that_was_set_up_a_moment_ago_is_done_before_the_daemon_has_taken_it_over(
+    daemon: Daemon, at_work: AtWork
+) -> None:
+    daemon.start()
+    entered = {"connector": "clever", "schedule": NEVER}
+    settings = load(daemon.config)
+    assert kept.save(settings, daemon.store, "springfield", entered, {"token": "pasted-4711"}, by="lisa", at=datetime.now(UTC)) == []
+    number, unknown = daemon.asks("springfield"), daemon.asks("ogdenville")
+    until(lambda: at_work.began == ["springfield"])
+    daemon.becomes(unknown, "refused")
+    at_work.go_on["springfield"].set()
+    daemon.becomes(number, "done")
+    kept.remove(daemon.store, "springfield", by="lisa", at=datetime.now(UTC))
+    daemon.becomes(daemon.asks("springfield"), "refused")
 
 
 @pytest.mark.fault("X9")
