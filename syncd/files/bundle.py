@@ -6,6 +6,7 @@ hold more than people send: so many files, so many bytes, so many times its own 
 
 import io
 import lzma
+import struct
 import zipfile
 import zlib
 from pathlib import Path
@@ -96,7 +97,7 @@ class Bundle:
     def _in_zip(self) -> list[tuple[str, zipfile.ZipInfo | Path]]:
         try:
             self._zip = zipfile.ZipFile(self.path)
-        except zipfile.BadZipFile:
+        except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error):
             raise self.bad("is no zip, or not all of it is there.", "Wait until it is whole, or send it again.") from None
         entries = [entry for entry in self._zip.infolist() if not entry.is_dir() and not _is_litter(entry.filename)]
         if len(entries) > MOST_FILES:

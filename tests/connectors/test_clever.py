@@ -10,7 +10,7 @@ import responses
 
 from connectors.clever import CleverConnector
 from connectors.clever.settings import CleverSettings
-from syncd.contract.conformance import CANARY_NAME, Conformance, Pretend, canary
+from syncd.contract.conformance import CANARY_NAME, OverHttp, PretendService, canary
 from syncd.contract.connector import Context
 from syncd.contract.document import Document, Finished, Page, Presence
 from syncd.errors import BadAnswer
@@ -55,7 +55,7 @@ def only(mock: Any, lists: dict[str, list[dict[str, Any]]]) -> None:
         mock.get(f"{BASE}/{place}", json=envelope(*records))
 
 
-class PretendClever(Pretend):
+class PretendClever(PretendService):
     connector = CleverConnector
     resource = "users"
 
@@ -102,9 +102,9 @@ class PretendClever(Pretend):
         return "o1" if kind == "school" else "s1"
 
 
-class TestConformance(Conformance):
+class TestConformance(OverHttp):
     @pytest.fixture
-    def pretend(self) -> Pretend:
+    def pretend(self) -> PretendService:
         return PretendClever()
 
 

@@ -9,7 +9,7 @@ import responses
 
 from connectors.oneroster import OneRosterConnector
 from connectors.oneroster.settings import OneRosterSettings
-from syncd.contract.conformance import CANARY_NAME, Conformance, Pretend, canary
+from syncd.contract.conformance import CANARY_NAME, OverHttp, PretendService, canary
 from syncd.contract.connector import Context
 from syncd.contract.document import Document, Finished, Page, Presence, Reading
 
@@ -49,7 +49,7 @@ def provider(request: requests.PreparedRequest, *, cap: int = 1, total: bool = T
     return 200, headers, msgspec.json.encode({name: records[offset : offset + cap]})
 
 
-class PretendOneRoster(Pretend):
+class PretendOneRoster(PretendService):
     connector = OneRosterConnector
     resource = "users"
 
@@ -119,9 +119,9 @@ def filtering(request: requests.PreparedRequest) -> tuple[int, dict[str, str], b
     return 200, {}, msgspec.json.encode({name: changed})
 
 
-class TestConformance(Conformance):
+class TestConformance(OverHttp):
     @pytest.fixture
-    def pretend(self) -> Pretend:
+    def pretend(self) -> PretendService:
         return PretendOneRoster()
 
 

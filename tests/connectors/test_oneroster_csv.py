@@ -40,6 +40,16 @@ ENROLLMENTS = (
     "sourcedId,status,dateLastModified,classSourcedId,schoolSourcedId,userSourcedId,role,primary,beginDate,endDate\n"
     "e1,,,k1,s1,u1,student,,2026-08-01,2027-06-30\ne2,,,k1,s1,u2,teacher,true,,\n"
 )
+USERS_1_2 = (
+    "sourcedId,status,dateLastModified,enabledUser,username,userIds,givenName,familyName,middleName,identifier,email,sms,phone,"
+    "agentSourcedIds,grades,password,userMasterIdentifier,preferredGivenName,preferredMiddleName,preferredFamilyName,primaryOrgSourcedId,"
+    "pronouns\nu1,,,true,v,,Vera,Furch,,00123,,,,u3,09,secret-word,,Vee,,,s1,\nu3,,,true,,,Philipp,Furch,,,,,,,,,,,,,,\n"
+    "u4,,,true,,,Ada,Noble,,X1,,,,,,,,,,,,\n"
+)
+ROLES = (
+    "sourcedId,status,dateLastModified,userSourcedId,roleType,role,beginDate,endDate,orgSourcedId,userProfileSourcedId\n"
+    "r1,,,u1,primary,student,,,s1,\nr2,,,u3,primary,parent,,,s1,\nr3,,,u4,primary,principal,,,s1,\nr4,,,u4,primary,teacher,,,d1,\n"
+)
 FILES = {
     "orgs": ORGS, "academicSessions": TERMS, "courses": COURSES, "users": USERS, "classes": CLASSES, "enrollments": ENROLLMENTS,
 }  # fmt: skip
@@ -74,18 +84,8 @@ def test_a_healthy_bundle_is_read_whole_and_nothing_is_told(packed: bool, tmp_pa
 
 
 def test_in_1_2_the_roles_of_another_file_are_the_users(tmp_path: Path) -> None:
-    users = (
-        "sourcedId,status,dateLastModified,enabledUser,username,userIds,givenName,familyName,middleName,identifier,email,sms,phone,"
-        "agentSourcedIds,grades,password,userMasterIdentifier,preferredGivenName,preferredMiddleName,preferredFamilyName,primaryOrgSourcedId,"
-        "pronouns\nu1,,,true,v,,Vera,Furch,,00123,,,,u3,09,secret-word,,Vee,,,s1,\nu3,,,true,,,Philipp,Furch,,,,,,,,,,,,,,\n"
-        "u4,,,true,,,Ada,Noble,,X1,,,,,,,,,,,,\n"
-    )
-    roles = (
-        "sourcedId,status,dateLastModified,userSourcedId,roleType,role,beginDate,endDate,orgSourcedId,userProfileSourcedId\n"
-        "r1,,,u1,primary,student,,,s1,\nr2,,,u3,primary,parent,,,s1,\nr3,,,u4,primary,principal,,,s1,\nr4,,,u4,primary,teacher,,,d1,\n"
-        "r5,,,,primary,teacher,,,d1,\n"
-    )
-    came = Came(bundle(tmp_path, whole(manifest=manifest("1.2", roles="bulk"), users=users, roles=roles)))
+    roles = ROLES + "r5,,,,primary,teacher,,,d1,\n"
+    came = Came(bundle(tmp_path, whole(manifest=manifest("1.2", roles="bulk"), users=USERS_1_2, roles=roles)))
     vera, ada = came.records["user", "u1"], came.records["user", "u4"]
     assert (vera.student_number, vera.preferred_given_name) == ("00123", "Vee")
     assert [(role.role, role.org_id, role.primary) for role in vera.roles] == [("student", "s1", True)]
@@ -96,7 +96,7 @@ def test_in_1_2_the_roles_of_another_file_are_the_users(tmp_path: Path) -> None:
     assert [(part.user_id, part.guardian_id) for part in came.parts] == [("u1", "u3")]
     assert came.told == {"missing": ["roles.csv: userSourcedId"]} and not came.unusable, "a role of nobody"
     lacking = roles.replace("r3,,,u4,primary,principal", "r3,,,u4,primary,")
-    came = Came(bundle(tmp_path, whole(manifest=manifest("1.2", roles="bulk"), users=users, roles=lacking)))
+    came = Came(bundle(tmp_path, whole(manifest=manifest("1.2", roles="bulk"), users=USERS_1_2, roles=lacking)))
     assert came.unusable == {"u4": ["role-row"]} and ("user", "u1") in came.records, "with a role less they would be somebody else"
 
 
