@@ -75,7 +75,8 @@ class Held(BaseModel):
 
 class RunReport(BaseModel):
     """One run. Times are UTC. `bytes` counts decoded answer bodies, `requests` every request sent, `retries` those of them that repeat
-    one that failed; `answers` is {status: how many requests got it}, with "none" for those that got no answer.
+    one that failed; `answers` is {status: how many requests got it}, with "none" for those that got no answer; `files` names those that
+    were read.
 
     scope: the one school or user that was asked for, by this run or by the one that it settles; None: the whole source. account: who asked
     for it, of the console or, on the command line, of the operating system; None: nobody, it was time. doubts: why what is absent was not
@@ -101,6 +102,7 @@ class RunReport(BaseModel):
     bytes: int = 0
     retries: int = 0
     answers: dict[str, int] = {}
+    files: list[str] = []
     held: list[Held] = []
     doubts: list[str] = []
     quality: dict[str, int] = {}
@@ -128,12 +130,14 @@ _STATUSES = frozenset(status.value for status in HTTPStatus)
 
 @dataclass
 class Traffic:
-    """What a connector has asked of its source so far, and what was answered. Several threads may count."""
+    """What a connector has asked of its source so far, and what was answered; files: the names of those that it read. Several threads may
+    count."""
 
     requests: int = 0
     bytes: int = 0
     retries: int = 0
     answers: dict[str, int] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
     _counting: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def add(self, *, bytes: int = 0, retries: int = 0) -> None:
@@ -154,3 +158,4 @@ class Traffic:
         """Write it all into a run's report."""
         with self._counting:
             report.requests, report.bytes, report.retries, report.answers = self.requests, self.bytes, self.retries, dict(self.answers)
+            report.files = list(self.files)

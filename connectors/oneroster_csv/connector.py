@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from connectors.oneroster_csv import manifest
 from connectors.oneroster_csv.manifest import Manifest
@@ -10,11 +9,11 @@ from connectors.oneroster_csv.read import read
 from connectors.oneroster_csv.roles import Roles, refuse_parts
 from connectors.oneroster_csv.settings import OneRosterCsvSettings
 from connectors.oneroster_csv.table import Table
-from syncd.contract.connector import Abilities, Connector, Resource
-from syncd.contract.document import Cursor, Document, Finished, Page, Reading
+from syncd.contract.connector import Resource
+from syncd.contract.document import Document, Finished, Page, Reading
 from syncd.errors import FullPullNeeded
-from syncd.files.arrival import arrived
 from syncd.files.bundle import Bundle
+from syncd.files.connector import FilesConnector
 from syncd.files.rows import CsvFile
 from syncd.files.told import told_page
 
@@ -29,30 +28,31 @@ RESOURCES = (
 DEMOGRAPHICS = Resource("demographics", ())
 
 
-class OneRosterCsvConnector(Connector):
+class OneRosterCsvConnector(FilesConnector):
     """The files of one SIS."""
 
     settings_model = OneRosterCsvSettings
-    abilities = Abilities(incremental=True)
     settings: OneRosterCsvSettings
 
     def resources(self) -> tuple[Resource, ...]:
         return (*RESOURCES, DEMOGRAPHICS) if self.settings.demographics else RESOURCES
 
-    def pull(self) -> Iterator[Page | Finished | Cursor]:
-        with self._bundle() as bundle:
-            told, digest = manifest.read(bundle), bundle.digest()
-            yield from self._odd(bundle, told)
-            for resource in self.resources():
-                if _file(resource.name) not in bundle.names:
-                    yield Finished(resource.name, f"{resource.name}.csv is absent, which says nothing of what it would have in it")
-                elif resource.name == "users" and told.version == "1.2":
-                    yield from self._users(bundle, told)
-                else:
-                    with self._table(bundle, resource.name, told) as table:
-                        yield from table.pages()
-                        yield Finished(resource.name, _doubt(table, told))
-            yield Cursor({"bundle": digest})
+    def lists_everything(self, bundle: Bundle) -> bool:
+        told = manifest.read(bundle)
+        return all(_file(resource.name) in bundle.names for resource in RESOURCES) and set(told.modes.values()) <= {"bulk", "absent"}
+
+    def everything(self, bundle: Bundle) -> Iterator[Page | Finished]:
+        told = manifest.read(bundle)
+        yield from self._odd(bundle, told)
+        for resource in self.resources():
+            if _file(resource.name) not in bundle.names:
+                yield Finished(resource.name, f"{resource.name}.csv is absent, which says nothing of what it would have in it")
+            elif resource.name == "users" and told.version == "1.2":
+                yield from self._users(bundle, told)
+            else:
+                with self._table(bundle, resource.name, told) as table:
+                    yield from table.pages()
+                    yield Finished(resource.name, _doubt(table, told))
 
     def _users(self, bundle: Bundle, told: Manifest) -> Iterator[Page | Finished]:
         """Users with the roles that another file has."""
@@ -72,38 +72,30 @@ class OneRosterCsvConnector(Connector):
                     yield roles.joined(page)
                 yield Finished("users", _doubt(table, told))
 
-    def changes(self, cursor: Any) -> Iterator[Page | Cursor]:
-        """The same files say nothing new; other ones are read if all of them tell only changes."""
-        with self._bundle() as bundle:
-            digest = bundle.digest()
-            if cursor == {"bundle": digest}:
-                yield Cursor(cursor)
-                return
-            told = manifest.read(bundle)
-            there = [name for name in self._files() if _file(name) in bundle.names]
-            if told.version == "1.2" and {"users", "roles"} & set(there) or any(told.modes.get(name, "bulk") == "bulk" for name in there):
-                raise FullPullNeeded(f"{self.context.source}: {bundle.path.name} is new, and has to be read as a whole.")
-            yield from self._odd(bundle, told)
-            for name in there:
-                with self._table(bundle, name, told) as table:
-                    for page in table.pages():
-                        if table.mode == "bulk":
-                            raise FullPullNeeded(f"{self.context.source}: {table.file.name} says nothing of what changed.")
-                        yield page
-            yield Cursor({"bundle": digest})
+    def changed(self, bundle: Bundle) -> Iterator[Page]:
+        told = manifest.read(bundle)
+        there = [name for name in self._files() if _file(name) in bundle.names]
+        if told.version == "1.2" and {"users", "roles"} & set(there) or any(told.modes.get(name, "bulk") == "bulk" for name in there):
+            raise FullPullNeeded(f"{self.context.source}: {bundle.path.name} is new, and has to be read as a whole.")
+        yield from self._odd(bundle, told)
+        for name in there:
+            with self._table(bundle, name, told) as table:
+                for page in table.pages():
+                    if table.mode == "bulk":
+                        raise FullPullNeeded(f"{self.context.source}: {table.file.name} says nothing of what changed.")
+                    yield page
 
     def read(self, document: Document) -> Reading:
         return read(document)
 
-    def probe(self) -> str:
-        with self._bundle() as bundle:
-            told = manifest.read(bundle)
-            there = [name for name in (*self._files(), "roles") if _file(name) in bundle.names]
-            count = 0
-            if "orgs" in there:
-                with self._table(bundle, "orgs", told) as table:
-                    count = sum(1 for page in table.pages() for one in page.documents if one.id is not None)
-            return f"OneRoster {told.version} CSV: {len(there)} files, {count} orgs"
+    def found(self, bundle: Bundle) -> str:
+        told = manifest.read(bundle)
+        there = [name for name in (*self._files(), "roles") if _file(name) in bundle.names]
+        count = 0
+        if "orgs" in there:
+            with self._table(bundle, "orgs", told) as table:
+                count = sum(1 for page in table.pages() for one in page.documents if one.id is not None)
+        return f"OneRoster {told.version} CSV: {len(there)} files, {count} orgs"
 
     def _files(self) -> list[str]:
         return [resource.name for resource in self.resources()]
@@ -112,11 +104,6 @@ class OneRosterCsvConnector(Connector):
     def _table(self, bundle: Bundle, name: str, told: Manifest) -> Iterator[Table]:
         with bundle.open(_file(name)) as stream:
             yield Table(CsvFile(bundle.names[_file(name)], self.context.source, stream), name, told.version)
-
-    def _bundle(self) -> Bundle:
-        """The files, once they are all there. Raises BadFile, SourceUnavailable and Stopped."""
-        context = self.context
-        return arrived(self.settings.path, context.source, (".csv",), self.settings.still, context.wait, within=context.folders)
 
     def _odd(self, bundle: Bundle, told: Manifest) -> Iterator[Page]:
         odd = [*((rule, bundle.path.name) for rule in bundle.told), *told.told]

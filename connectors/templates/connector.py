@@ -2,18 +2,17 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import msgspec
 
 from connectors.templates.read import read
 from connectors.templates.settings import TemplatesSettings
 from connectors.templates.table import Table
-from syncd.contract.connector import Abilities, Connector, Resource
-from syncd.contract.document import Cursor, Document, Finished, Page, Reading
+from syncd.contract.connector import Resource
+from syncd.contract.document import Document, Finished, Page, Reading
 from syncd.errors import FullPullNeeded
-from syncd.files.arrival import arrived
 from syncd.files.bundle import Bundle
+from syncd.files.connector import FilesConnector
 from syncd.files.sheet import ENDINGS, opened
 from syncd.files.templates import DIRECTIVE, is_header, kinds_of
 from syncd.files.told import told_page
@@ -28,64 +27,63 @@ RESOURCES = (
 Files = dict[str, str]
 
 
-class TemplatesConnector(Connector):
+class TemplatesConnector(FilesConnector):
     """The files of one district."""
 
     settings_model = TemplatesSettings
-    abilities = Abilities(incremental=True)
+    endings = ENDINGS
+    what = "CSV or Excel"
     settings: TemplatesSettings
 
     def resources(self) -> tuple[Resource, ...]:
         return RESOURCES
 
-    def pull(self) -> Iterator[Page | Finished | Cursor]:
-        with self._bundle() as bundle:
-            files, digest = _files(bundle), bundle.digest()
-            yield from _odd(bundle, files)
-            districts = self._districts(bundle, files)
-            for resource in RESOURCES:
-                if resource.name not in files:
-                    yield Finished(resource.name, f"there is no file of {resource.name}, which says nothing of them")
-                    continue
+    def lists_everything(self, bundle: Bundle) -> bool:
+        files = _files(bundle)
+        return len(files) == len(RESOURCES) and all(self._is_full(bundle, files, kind) for kind in files)
+
+    def everything(self, bundle: Bundle) -> Iterator[Page | Finished]:
+        files = _files(bundle)
+        yield from _odd(bundle, files)
+        districts = self._districts(bundle, files)
+        for resource in RESOURCES:
+            if resource.name not in files:
+                yield Finished(resource.name, f"there is no file of {resource.name}, which says nothing of them")
+                continue
+            with self._table(bundle, files, resource.name, districts) as table:
+                yield from table.pages()
+                yield Finished(resource.name, _doubt(table, files))
+
+    def changed(self, bundle: Bundle) -> Iterator[Page]:
+        files = _files(bundle)
+        for kind in files:
+            if self._is_full(bundle, files, kind):
+                name = bundle.names[files[kind]]
+                raise FullPullNeeded(f"{self.context.source}: {name} lists everything, and has to be read as a whole.")
+        yield from _odd(bundle, files)
+        districts = self._districts(bundle, files)
+        for resource in RESOURCES:
+            if resource.name in files:
                 with self._table(bundle, files, resource.name, districts) as table:
                     yield from table.pages()
-                    yield Finished(resource.name, _doubt(table, files))
-            yield Cursor({"bundle": digest})
-
-    def changes(self, cursor: Any) -> Iterator[Page | Cursor]:
-        """The same files say nothing new; other ones are read if none of them lists everything."""
-        with self._bundle() as bundle:
-            digest = bundle.digest()
-            if cursor == {"bundle": digest}:
-                yield Cursor(cursor)
-                return
-            files = _files(bundle)
-            for kind in files:
-                with self._table(bundle, files, kind) as table:
-                    if table.full:
-                        raise FullPullNeeded(f"{self.context.source}: {table.file.name} lists everything, and has to be read as a whole.")
-            yield from _odd(bundle, files)
-            districts = self._districts(bundle, files)
-            for resource in RESOURCES:
-                if resource.name in files:
-                    with self._table(bundle, files, resource.name, districts) as table:
-                        yield from table.pages()
-            yield Cursor({"bundle": digest})
 
     def read(self, document: Document) -> Reading:
         return read(document)
 
-    def probe(self) -> str:
-        with self._bundle() as bundle:
-            files = _files(bundle)
-            told = []
-            for resource in RESOURCES:
-                if resource.name in files:
-                    with self._table(bundle, files, resource.name) as table:
-                        all_of_them = " (all of them)" if table.full else ""
-                        count = sum(1 for page in table.pages() for one in page.documents if one.id is not None)
-                        told.append(f"{count} {resource.name}{all_of_them}")
-            return f"import templates: {', '.join(told)}"
+    def found(self, bundle: Bundle) -> str:
+        files = _files(bundle)
+        told = []
+        for resource in RESOURCES:
+            if resource.name in files:
+                with self._table(bundle, files, resource.name) as table:
+                    all_of_them = " (all of them)" if table.full else ""
+                    count = sum(1 for page in table.pages() for one in page.documents if one.id is not None)
+                    told.append(f"{count} {resource.name}{all_of_them}")
+        return f"import templates: {', '.join(told)}"
+
+    def _is_full(self, bundle: Bundle, files: Files, kind: str) -> bool:
+        with self._table(bundle, files, kind) as table:
+            return table.full
 
     def _districts(self, bundle: Bundle, files: Files) -> frozenset[str] | None:
         """The numbers of the organizations that are districts: who administers one is more than who administers a school. None: they did
@@ -108,11 +106,6 @@ class TemplatesConnector(Connector):
             file = opened(bundle.names[name], self.context.source, stream, lambda cells: is_header(kind, cells))
             with Table(file, kind, demographics=self.settings.demographics, districts=districts) as table:
                 yield table
-
-    def _bundle(self) -> Bundle:
-        """The files, once they are all there. Raises BadFile, SourceUnavailable and Stopped."""
-        context, settings = self.context, self.settings
-        return arrived(settings.path, context.source, ENDINGS, settings.still, context.wait, within=context.folders, what="CSV or Excel")
 
 
 def _files(bundle: Bundle) -> Files:

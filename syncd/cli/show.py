@@ -52,6 +52,8 @@ def run_summary(report: RunReport, *, whose: bool = False) -> RenderableType:
         again = f" ({report.retries} of them again)" if report.retries else ""
         head.append(f" in {seconds:.1f} s, {report.requests} requests{again}, {report.bytes / 1e6:.1f} MB")
     parts: list[RenderableType] = [head]
+    if report.files:
+        parts.append(Text(f"  Read: {escaped(', '.join(report.files))}."))
     if whose and report.account is not None:
         parts.append(Text(f"  Asked for by {escaped(report.account)}."))
     if report.state != State.FAILED and report.counts:

@@ -188,5 +188,9 @@ class Connector(ABC):
         Raises SourceError.
         """
 
+    def settled(self) -> None:
+        """What was pulled is in the roster now, or waits for a person: it need not lie any more where it came from. Not called for a dry
+        run, nor when the run failed. Raises nothing: what goes wrong is logged."""
+
     def close(self) -> None:
         """Give back connections. May be called twice."""

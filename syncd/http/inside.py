@@ -12,6 +12,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from syncd.contract.connector import Networks
+from syncd.errors import BadAnswer
 
 # IPv6 addresses that lead to an IPv4 one (RFC 6052, section 2.1).
 _TRANSLATED = IPv6Network("64:ff9b::/96")
@@ -41,6 +42,27 @@ def _meant(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
     return address
 
 
+def addresses(name: str, port: int, networks: Networks | None) -> list[str]:
+    """Where a name leads, of that what may be asked. Raises socket.gaierror, and Inside when nothing is left."""
+    try:
+        found = socket.getaddrinfo(name.strip("[]"), port, type=socket.SOCK_STREAM)
+    except UnicodeError as problem:
+        raise socket.gaierror(str(problem)) from None
+    led = list(dict.fromkeys(str(each[4][0]) for each in found))
+    allowed = [address for address in led if networks is None or may_ask(ip_address(address), networks)]
+    if not allowed:
+        raise Inside(name)
+    return allowed
+
+
+def not_there(source: str, problem: Inside) -> BadAnswer:
+    """What a person is told of it."""
+    return BadAnswer(
+        f"{source}: {problem} is an address inside the network, and sources of the console may not be asked there.",
+        advice="If it is right, whoever administers syncd adds the network to [console] networks.",
+    )
+
+
 class Plain(HTTPConnection):
     """A connection of urllib3. networks: internal ones that it may lead to; None: it may lead anywhere. Raises Inside."""
 
@@ -64,15 +86,9 @@ class Plain(HTTPConnection):
 
     def _addresses(self, name: str, networks: Networks) -> list[str]:
         try:
-            found = socket.getaddrinfo(name.strip("[]"), self.port, type=socket.SOCK_STREAM)
-        except (socket.gaierror, UnicodeError) as problem:
-            told = problem if isinstance(problem, socket.gaierror) else socket.gaierror(str(problem))
-            raise NameResolutionError(self.host, self, told) from None
-        addresses = list(dict.fromkeys(str(each[4][0]) for each in found))
-        allowed = [address for address in addresses if may_ask(ip_address(address), networks)]
-        if not allowed:
-            raise Inside(self.host)
-        return allowed
+            return addresses(name, self.port or 0, networks)
+        except socket.gaierror as problem:
+            raise NameResolutionError(self.host, self, problem) from None
 
 
 class Secure(Plain, HTTPSConnection):

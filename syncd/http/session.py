@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from ssl import SSLSocket
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
@@ -19,7 +19,7 @@ from syncd.contract.connector import Context
 from syncd.contract.known import Tag, fingerprint
 from syncd.errors import BadAnswer, SignInRefused, SourceUnavailable, Stopped
 from syncd.http import certificate, limits
-from syncd.http.inside import Inside
+from syncd.http.inside import Inside, not_there
 from syncd.http.lane import Lane
 from syncd.http.links import next_link
 from syncd.http.mend import mended
@@ -59,7 +59,8 @@ def is_safe(url: str) -> bool:
 
 class _Asked(NamedTuple):
     """One request. request: what else `requests` takes. address: the fingerprint of where it goes, of a page that may be known. known: the
-    fingerprint of what came from there before, where that need not be sent again."""
+    fingerprint of what came from there before, where that need not be sent again. json: whether that is what has to come. into: the file
+    that the body of a 200 goes into."""
 
     method: str
     url: str
@@ -67,6 +68,8 @@ class _Asked(NamedTuple):
     request: Mapping[str, Any]
     address: bytes = b""
     known: bytes = b""
+    json: bool = True
+    into: IO[bytes] | None = None
 
 
 class Http:
@@ -135,6 +138,21 @@ class Http:
     def post(self, url: str, *, data: Any, auth: AuthBase | tuple[str, str] | None = None, params: Any = None) -> Answer:
         """POST a form, for token requests; `url` is absolute and may be at another host than the source."""
         return self._patiently(_Asked("POST", url, (200, 201), {"data": data, "auth": auth, "params": params}))
+
+    def ask(
+        self,
+        url: str,
+        params: Any = None,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        accept: Collection[int] = (200,),
+        into: IO[bytes] | None = None,
+    ) -> Answer:
+        """What has another form than JSON, or is no question. into: an empty file that the body goes into, whatever its size."""
+        request = {"params": params, "auth": self.auth, "headers": {"Accept": "*/*", **(headers or {})}}
+        url = urljoin(self.base_url.rstrip("/") + "/", url)
+        return self._patiently(_Asked(method, url, accept, request, json=False, into=into))
 
     def close(self) -> None:
         self._closed = True
@@ -208,7 +226,7 @@ class Http:
         try:
             with watch.over(self.patience.deadline), self._send(asked) as response:
                 self._look_at_certificate(response)
-                body = self._body(response)
+                body = self._body(response, asked.into if response.status_code == 200 else None)
         except requests.exceptions.SSLError as problem:
             if (told := certificate.trouble(problem)) is None:
                 raise self._passing(problem) from None
@@ -216,10 +234,7 @@ class Http:
         except (requests.exceptions.RequestException, TimeoutError, HTTPError) as problem:
             raise self._passing(problem) from None
         except Inside as problem:
-            raise BadAnswer(
-                f"{self.context.source}: {problem} is an address inside the network, and sources of the console may not be asked there.",
-                advice="If it is right, whoever administers syncd adds the network to [console] networks.",
-            ) from None
+            raise not_there(self.context.source, problem) from None
         except OSError:
             # requests looks for the file of authorities before it asks.
             raise BadAnswer(f"{self.context.source}: ca_file can not be read.", advice="Check its path and who may read it.") from None
@@ -288,13 +303,21 @@ class Http:
             if days is not None and days < CERTIFICATE_ENDS:
                 log.warning("certificate ends soon", host=self.host, error=f"in {days:.0f} days")
 
-    def _body(self, response: requests.Response) -> bytes:
+    def _body(self, response: requests.Response, into: IO[bytes] | None) -> bytes:
+        """The body, or nothing when it goes into a file."""
         chunks, size = [], 0
+        if into is not None:
+            # Another try may have begun.
+            into.seek(0)
+            into.truncate()
         # urllib3 checks Content-Length only when told to.
         response.raw.enforce_content_length = True
         # Straight from urllib3: requests would join the body from pieces, which takes longer than to fetch it.
         while chunk := response.raw.read(CHUNK, decode_content=True):
             size += len(chunk)
+            if into is not None:
+                into.write(chunk)
+                continue
             if size > self.patience.most_bytes:
                 raise BadAnswer(
                     f"{self.context.source}: {self.host} sent more than {self.patience.most_bytes / 2**20:g} MiB in one answer.",
@@ -335,7 +358,7 @@ class Http:
         if pause:
             self.context.pace.told(urlsplit(response.url).netloc, pause)
         digest = asked.known if status == 304 else fingerprint(body)
-        if status == 200 and not self.context.known.came(digest):
+        if asked.json and status == 200 and not self.context.known.came(digest):
             body = self._json(body)
         etag = response.headers.get("ETag") or ""
         tag = Tag(asked.address, etag) if asked.address and status == 200 and 0 < len(etag) <= LONGEST_ETAG else None

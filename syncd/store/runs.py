@@ -147,6 +147,7 @@ def report_of(row: Row[Any], held: dict[str, bool], store: Store) -> RunReport:
         bytes=row.bytes,
         retries=row.retries,
         answers=row.answers,
+        files=row.files,
         held=row.held,
         doubts=row.doubts,
         quality=row.quality,

@@ -240,9 +240,12 @@ class _Work:
     def __init__(self, store: Store, order: Order, context: Context, report: RunReport, journal: Journal) -> None:
         self.store, self.order, self.context, self.report, self.journal = store, order, context, report, journal
         self.connection = store.session()
+        self.connector: Connector | None = None
         self.contents = pages.Contents(store, order.source)
 
     def close(self) -> None:
+        if self.connector is not None:
+            self.connector.close()
         self.contents.close()
         self.connection.close()
 
@@ -282,6 +285,7 @@ def _steps(store: Store, order: Order, context: Context, report: RunReport, epoc
             Retrying(retry=retry_if_exception(store.may_pass), stop=stop_after_attempt(APPLY_TRIES), reraise=True)(
                 _apply, work, epoch, pulled, report.finished_at
             )
+            _settle(work)
     finally:
         work.close()
     if _grew(report):
@@ -299,6 +303,15 @@ def _apply(work: _Work, epoch: int, pulled: Staged | None, at: datetime) -> None
         if order.undoes is not None:
             hold.settle(connection, order.undoes, order.source, State.UNDONE, by=report.run)
             undo.stand_again(connection, order.undoes)
+
+
+def _settle(work: _Work) -> None:
+    """Let the connector do away with what was pulled. The roster is applied, and no fault here may say otherwise."""
+    try:
+        if work.connector is not None:
+            work.connector.settled()
+    except Exception as problem:
+        log.error("what was read could not be settled", error=type(problem).__name__, exc_info=True)
 
 
 def _grew(report: RunReport) -> bool:
@@ -332,7 +345,7 @@ def _take_back(work: _Work) -> None:
 
 def _pull(work: _Work) -> Staged:
     order, report, connection = work.order, work.report, work.connection
-    connector = order.connect(work.context)
+    connector = work.connector = order.connect(work.context)
     try:
         staged, confirmed = _fetch(work, connector)
         report.doubts = list(doubts(staged))
@@ -359,7 +372,6 @@ def _pull(work: _Work) -> Staged:
             confirmed = confirm.confirm(connection, order.source, connector, order.limits.confirm)
     finally:
         work.context.traffic.tell(report)
-        connector.close()
     rekey.find(connection, order.source, staged)
     plan = planning.weigh(connection, order.source, datetime.now(UTC), confirmed.unasked, staged)
     staged.active.update(plan.active)

@@ -200,7 +200,7 @@ class AsFiles(Conformance):
     def test_the_same_files_say_nothing_new_however_they_are_packed(self, pretend: PretendFiles, healthy: None) -> None:
         cursor = self._cursor(pretend)
         pretend.write(dict(reversed(pretend.files().items())))
-        assert list(pretend.made().changes(cursor)) == [Cursor(cursor)]
+        assert [type(item) for item in pretend.made().changes(cursor)] == [Cursor]
 
     def test_files_that_list_everything_are_never_read_as_changes(self, pretend: PretendFiles, healthy: None) -> None:
         cursor = self._cursor(pretend)

@@ -25,6 +25,7 @@ runs = Table(
     Column("bytes", LARGE, nullable=False),
     Column("retries", Integer, nullable=False, server_default="0"),
     Column("answers", JsonText, nullable=False, server_default="{}"),
+    Column("files", JsonText, nullable=False, server_default="[]"),
     Column("held", JsonText, nullable=False),
     Column("doubts", JsonText, nullable=False),
     Column("quality", JsonText, nullable=False, server_default="{}"),

@@ -1,0 +1,120 @@
+"""A folder in which zips arrive: each is applied once, in its turn, kept aside, and named in the report of the run that read it."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from syncd.files.place import ASIDE
+from syncd.report import Mode, RunReport, State
+from syncd.settings.guard import GuardSettings
+from syncd.store import roster, runs
+from tests.connectors.came import bundle
+from tests.connectors.test_oneroster_csv import FILES, ORGS, USERS, manifest, whole
+from tests.journeys.test_round_trips import Imported
+
+DATED = "2026-11-20T08:00:00.000Z"
+HEADER = USERS.partition("\n")[0]
+ABSENT = dict.fromkeys(FILES, "absent")
+
+
+class Drop:
+    """A folder, and the source that reads it."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "drop").mkdir()
+        self.folder, self.imported, self._at = folder / "drop", Imported(folder / "store", folder / "drop"), 1_790_000_000
+        self.store, self.source = self.imported.store, self.imported.name
+
+    def arrives(self, name: str, files: dict[str, Any]) -> None:
+        self._at += 60
+        os.utime(bundle(self.folder, files, name), (self._at, self._at))
+
+    def changes(self, name: str, *users: str, status: str = "active") -> None:
+        """A zip in which stands that these users are new, or other than before."""
+        rows = [f"{user},{status},{DATED},true,s1,student,{name},,Vera,Furch,,,,,,,09," for user in users]
+        files = {"manifest.csv": manifest(**ABSENT | {"users": "delta"}), "users.csv": "\n".join([HEADER, *rows, ""])}
+        self.arrives(f"{name}.zip", files)
+
+    def sync(self, mode: Mode = Mode.INCREMENTAL, **options: Any) -> RunReport:
+        return self.imported.sync(mode=mode, **options)
+
+    def users(self) -> set[str]:
+        return {user["id"] for user in self.imported.everything()["users"] if user["status"] == "active"}
+
+    def waiting(self) -> list[str]:
+        return sorted(file.name for file in self.folder.glob("*.zip"))
+
+    def aside(self) -> list[str]:
+        return sorted(file.name.partition("-")[2] for file in (self.folder / ASIDE).glob("*.zip"))
+
+
+@pytest.fixture
+def drop(tmp_path: Path) -> Drop:
+    return Drop(tmp_path)
+
+
+def test_nothing_that_arrives_is_passed_over_however_long_nobody_looked(drop: Drop) -> None:
+    drop.arrives("all.zip", whole())
+    first = drop.sync()
+    assert (first.mode, first.state, first.files) == (Mode.FULL, State.APPLIED, ["all.zip"])
+    for name, user in (("monday", "u11"), ("tuesday", "u12"), ("wednesday", "u13")):
+        drop.changes(name, user)
+    for name in ("monday", "tuesday", "wednesday"):
+        report = drop.sync()
+        assert (report.mode, report.state, report.files) == (Mode.INCREMENTAL, State.APPLIED, [f"{name}.zip"])
+    assert {"u11", "u12", "u13"} <= drop.users() and drop.waiting() == []
+    nothing_new = drop.sync()
+    assert nothing_new.state == State.APPLIED and not nothing_new.changed
+    assert drop.aside() == ["all.zip", "monday.zip", "tuesday.zip", "wednesday.zip"]
+    assert [run.files for run in reversed(runs.recent(drop.store, drop.source))][:2] == [["all.zip"], ["monday.zip"]]
+
+
+def test_a_full_pull_in_between_passes_nothing_over_and_takes_nobody_away(drop: Drop) -> None:
+    drop.arrives("all.zip", whole())
+    drop.sync()
+    drop.changes("monday", "u11")
+    drop.changes("tuesday", "u12")
+    report = drop.sync(Mode.FULL)
+    assert report.files == ["monday.zip"] and report.doubts
+    report = drop.sync(Mode.FULL)
+    assert report.files == ["tuesday.zip"]
+    again = drop.sync(Mode.FULL)
+    assert again.files[0].endswith("-tuesday.zip") and not again.changed, "what was read last is still what is known"
+    assert {"u1", "u2", "u3", "u11", "u12"} <= drop.users()
+
+
+def test_a_dry_run_and_a_run_that_fails_move_nothing(drop: Drop) -> None:
+    drop.arrives("all.zip", whole())
+    assert drop.sync(dry_run=True).state == State.PLANNED and drop.waiting() == ["all.zip"]
+    (drop.folder / "all.zip").write_bytes(b"PK\x03\x04 no more")
+    failed = drop.sync()
+    assert failed.state == State.FAILED and drop.waiting() == ["all.zip"] and drop.aside() == []
+    drop.arrives("all.zip", whole())
+    assert drop.sync().state == State.APPLIED and drop.waiting() == []
+
+
+def test_what_is_held_is_set_aside_and_applied_once_it_is_approved(drop: Drop) -> None:
+    drop.arrives("all.zip", whole())
+    drop.sync()
+    lines = USERS.splitlines()
+    drop.arrives(
+        "fewer.zip", whole(users="\n".join([lines[0], lines[2], lines[3], ""]), enrollments=None, manifest=manifest(enrollments="absent"))
+    )
+    held = drop.sync(limits=GuardSettings(floor=0))
+    assert held.state == State.HELD and drop.waiting() == [] and "u1" in drop.users()
+    assert drop.imported.sync(approves=held.run).state == State.APPLIED
+    assert "u1" not in drop.users() and roster.active_counts(drop.store, drop.source)["users"] == 2
+
+
+def test_yesterdays_broken_zip_does_not_keep_back_todays_that_lists_everything(drop: Drop) -> None:
+    drop.arrives("all.zip", whole())
+    drop.sync()
+    drop.changes("monday", "u11")
+    drop.arrives("yesterday.zip", {"readme.txt": "see attachment"})
+    drop.arrives("today.zip", whole(orgs=ORGS.replace("Lincoln", "Washington")))
+    report = drop.sync()
+    assert (report.state, report.files) == (State.APPLIED, ["today.zip"])
+    assert drop.waiting() == [] and "yesterday.zip" in drop.aside()
+    assert {org["name"] for org in drop.imported.everything()["orgs"]} == {"District", "Washington"}
