@@ -12,7 +12,7 @@ from syncd.console.who import may_see
 from syncd.contract import discovery
 from syncd.contract.connector import Context
 from syncd.contract.document import Document
-from syncd.errors import ConfigError, NothingHeld, Unknown, UnknownSource
+from syncd.errors import ConfigError, NothingHeld, UnknownSource
 from syncd.hand import handing
 from syncd.hand.alike import Alike
 from syncd.hand.alike import alike as alike_people
@@ -23,7 +23,7 @@ from syncd.settings import form, kept
 from syncd.settings.kept import Kept
 from syncd.settings.mistakes import Mistake
 from syncd.settings.source import Source
-from syncd.store import audit, orders, roster, runs
+from syncd.store import audit, orders, runs
 from syncd.store import pause as rests
 from syncd.sync import link
 from syncd.sync.link import LINKED
@@ -144,23 +144,15 @@ def hand_in(site: Site, who: Who, source: str, documents: list[Document], *, dry
     return handing.hand_in(site.store, site.settings.source(source), documents, by=who, today=site.settings.today(), dry_run=dry_run)
 
 
-def change_one(site: Site, who: Who, source: str, document: Document) -> RunReport:
-    """Change or deactivate one who was entered, by somebody who has them before them."""
+def change(site: Site, who: Who, source: str, documents: list[Document]) -> RunReport:
+    """Change or deactivate a person or section that was entered, by somebody who has it before them."""
     may_see(who, source, refuse=True)
-    return handing.change_one(site.store, site.settings.source(source), document, by=who, today=site.settings.today())
+    return handing.change(site.store, site.settings.source(source), documents, by=who, today=site.settings.today())
 
 
 def alike(site: Site, who: Who, person: Person) -> list[Alike]:
     """Who is there already and could be the same person, in the sources that are any of their business."""
     return alike_people(site.store, person, [name for name in site.settings.sources if may_see(who, name)])
-
-
-def entered(site: Site, source: str, record_id: str) -> dict[str, Any]:
-    """A person who was entered, as they are held. Raises Unknown."""
-    found = roster.record(site.store, "user", record_id, source)
-    if not found:
-        raise Unknown(f"{source} has no user {record_id}.")
-    return found[0]
 
 
 def _keep(

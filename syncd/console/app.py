@@ -17,7 +17,7 @@ from syncd.console.api import changes, live, roster, runs, sources
 from syncd.console.api.answers import Problem
 from syncd.console.oneroster import routes as rostering
 from syncd.console.oneroster import token
-from syncd.console.pages import importing, overview, people, quality, record, signin, source, templates
+from syncd.console.pages import importing, overview, people, quality, record, sections, signin, source, templates
 from syncd.console.pages import logs as log_pages
 from syncd.console.pages import roster as roster_pages
 from syncd.console.pages import run as run_pages
@@ -34,7 +34,21 @@ HERE = Path(__file__).parent
 API = tuple(part.router for part in (sources, runs, changes, roster, live))
 PAGES = tuple(
     part.router
-    for part in (overview, source, run_pages, roster_pages, record, people, importing, log_pages, quality, templates, signin, health)
+    for part in (
+        overview,
+        source,
+        run_pages,
+        roster_pages,
+        record,
+        people,
+        sections,
+        importing,
+        log_pages,
+        quality,
+        templates,
+        signin,
+        health,
+    )
 )
 # What answers products as a OneRoster provider does, where `[console] oneroster` says so.
 PROVIDER = (token.router, rostering.router)

@@ -58,6 +58,37 @@ def test_one_student_is_added_found_edited_and_deactivated(visit: Callable[..., 
     assert "student:900002" in people(console, "inactive")
 
 
+def test_a_section_is_entered_with_who_is_in_it_changed_and_deactivated(visit: Callable[..., Visitor], console: Served) -> None:
+    page = visit(console, "otto").at("/people/new?source=office")
+    fill(page, First_name="Tilly", Last_name="Ashdown", Grade="9", Student_ID="900010")
+    page.get_by_role("button", name="Enter").click()
+    expect(page.get_by_role("status")).to_contain_text("Entered")
+    page.goto(console.url + "/sources/office")
+    page.get_by_role("button", name="Enter a section").click()
+    assert violations(page) == []
+    fill(page, Name="Algebra 1", Number="A1", Who_is_in_it="900010\n 777")
+    page.get_by_role("button", name="Enter").click()
+    expect(page.get_by_role("alert")).to_contain_text("Who is in it line 2: nobody who was entered here has this ID")
+    expect(page.get_by_label("Name", exact=False).first).to_have_value("Algebra 1")
+    assert violations(page) == []
+    fill(page, Who_is_in_it="900010")
+    page.get_by_role("button", name="Enter").click()
+    expect(page.get_by_role("status")).to_contain_text("Entered")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Algebra 1")
+    expect(page.get_by_role("row", name="Tilly Ashdown")).to_contain_text("student")
+    page.get_by_role("button", name="Change").click()
+    expect(page.get_by_label("Who is in it")).to_have_value("student:900010")
+    assert violations(page) == []
+    fill(page, Name="Algebra 2", Who_is_in_it="")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Algebra 2")
+    expect(page.get_by_role("row", name="Tilly Ashdown")).to_contain_text("inactive")
+    page.get_by_role("button", name="Deactivate").click()
+    expect(page.get_by_role("status")).to_contain_text("Deactivated")
+    assert [one["id"] for one in roster.records(console.store, "section", "office", status="inactive")] == ["section:A1"]
+    assert "student:900010" in people(console), "who was in it stays"
+
+
 def test_who_is_like_somebody_is_told_before(visit: Callable[..., Visitor], console: Served) -> None:
     other = next(one for one in roster.records(console.store, "user", "springfield") if one["student_number"])
     page = visit(console, "otto").at("/people/new?source=office")

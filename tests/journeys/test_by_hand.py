@@ -213,3 +213,54 @@ def test_an_excel_file_comes_in_as_a_csv_does(office: Office) -> None:
     assert office.sheet((office.folder / "students.xlsx").read_bytes(), name="students.xlsx").code == 0
     held = office.people()["student:00123"]
     assert (held["grades"], held["family_name"], held["extra"]["groups"]) == (["09"], "Ashdown", ["Blue"])
+
+
+def test_a_section_has_just_those_in_it_who_were_said_to_be(office: Office) -> None:
+    assert office.add(number="00123").code == 0 and office.add(number="00124", given="Rowan").code == 0
+    teacher = (
+        "add",
+        "teacher",
+        "--source",
+        "office",
+        "--school",
+        office.school,
+        "--given-name",
+        "Otto",
+        "--family-name",
+        "Cado",
+        "--number",
+        "T1",
+    )
+    assert office.syncd(*teacher).code == 0
+
+    def section(command: str, *more: str) -> Ended:
+        return office.syncd(
+            command, *(["section", "--school", office.school] if command == "add" else ["section:A1"]), "--source", "office", *more
+        )
+
+    def in_it() -> dict[str, str]:
+        return {one["user_id"]: one["role"] for one in roster.records(office.store, "enrollment", "office")}
+
+    wrong = section("add", "--name", "Algebra", "--number", "A1", "--person", "00123", "--person", "99999")
+    assert wrong.code == 2 and "line 2: nobody who was entered here has this ID" in wrong.err and in_it() == {}
+    added = section("add", "--name", "Algebra", "--number", "A1", "--person", "00123", "--person", "teacher:T1")
+    assert added.code == 0, added.err
+    assert in_it() == {"student:00123": "student", "teacher:T1": "teacher"}
+    (found,) = roster.records(office.store, "section", "office")
+    assert (found["id"], found["name"], found["number"], found["school_id"]) == ("section:A1", "Algebra", "A1", office.school)
+
+    assert section("edit", "--name", "Algebra 2").code == 0
+    assert set(in_it()) == {"student:00123", "teacher:T1"}, "what is left out stays"
+    assert section("edit", "--person", "00124").code == 0
+    assert in_it() == {"student:00124": "student"}
+    assert next(roster.records(office.store, "section", "office"))["name"] == "Algebra 2"
+
+    gone = office.syncd("deactivate", "student:00124", "--source", "office", "--json")
+    assert in_it() == {}, "nobody is in a section who is not there"
+    assert office.syncd("undo", json.loads(gone.out)["run"]["run"]).code == 0
+    assert set(in_it()) == {"student:00124"}
+    assert section("deactivate").code == 0
+    assert in_it() == {} and {"student:00123", "student:00124", "teacher:T1"} <= set(office.people())
+    assert office.syncd("edit", "section:none", "--source", "office", "--name", "x").code == 1
+    assert office.syncd("sync", "springfield", "--full").code == 0
+    assert [one["id"] for one in roster.records(office.store, "section", "office", status="all")] == ["section:A1"]

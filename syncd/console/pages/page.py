@@ -16,6 +16,7 @@ from syncd.account import Role, Who
 from syncd.console.api.answers import Problem
 from syncd.console.who import cookie_name, csrf, site
 from syncd.observe.logs import escaped
+from syncd.report import RunReport, State
 from syncd.roster.kinds import PLURALS
 from syncd.words import VERBS, ago, because, held_sentence, link_reason
 
@@ -143,6 +144,13 @@ def add_filters(**filters: Any) -> None:
 def record_link(kind: str, source: str, record_id: str) -> str:
     """The address of a record's page."""
     return link("/record", kind=kind, source=source, id=record_id)
+
+
+def entered_done(report: RunReport, kind: str, source: str, record_id: str, what: str) -> Response:
+    """Lead to the record that somebody entered or changed; where that did not come about, to the run that says why."""
+    if report.state != State.APPLIED:
+        return go(f"/runs/{report.run}")
+    return go(f"{record_link(kind, source, record_id)}&done={what}")
 
 
 _pages = Environment(

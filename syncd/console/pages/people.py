@@ -6,11 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Query, Request, Response
 
 from syncd.console import actions
-from syncd.console.pages.page import go, record_link, render
+from syncd.console.pages.page import entered_done, render
 from syncd.console.who import Here, Operator, may_see
 from syncd.hand import entered, handing
 from syncd.hand.alike import Alike
-from syncd.report import RunReport, State
 from syncd.settings.mistakes import Mistake
 from syncd.view import roster
 
@@ -41,7 +40,7 @@ def edit(request: Request, source: Name, id: Annotated[str, Query(max_length=100
     """The form for somebody who was entered."""
     may_see(who, source, refuse=True)
     handing.check(site.settings.source(source))
-    found = actions.entered(site, source, id)
+    found = handing.held(site.store, site.settings.source(source), "user", id)
     filled = {name: str(found.get(name) or "") for name in ASKED} | {
         "grade": ", ".join(found["grades"] or []),
         "role": found["roles"][0]["role"],
@@ -63,8 +62,8 @@ def deactivate(
     """Deactivate somebody who was entered."""
     may_see(who, source, refuse=True)
     into = site.settings.source(source)
-    report = actions.change_one(site, who, source, handing.gone(site.store, into, "user", id))
-    return _done(report, source, id, "deactivated")
+    report = actions.change(site, who, source, handing.gone(site.store, into, "user", id))
+    return entered_done(report, "users", source, id, "deactivated")
 
 
 def _create(request: Request, site: Here, who: Operator, source: str, sent: dict[str, str]) -> Response:
@@ -79,7 +78,7 @@ def _create(request: Request, site: Here, who: Operator, source: str, sent: dict
     if found and not sent.get("anyway"):
         return _form(request, site, who, source, sent, alike=found)
     record_id = person.new_id()
-    return _done(actions.enter(site, who, source, place, [person.document(record_id)]), source, record_id, "entered")
+    return entered_done(actions.enter(site, who, source, place, [person.document(record_id)]), "users", source, record_id, "entered")
 
 
 def _change(request: Request, site: Here, who: Operator, source: str, record_id: str, sent: dict[str, str]) -> Response:
@@ -89,14 +88,8 @@ def _change(request: Request, site: Here, who: Operator, source: str, record_id:
     changes, wrong = entered.changes({name: value for name, value in sent.items() if name in ASKED}, site.settings.today())
     if wrong:
         return _form(request, site, who, source, sent, wrong, editing=record_id)
-    report = actions.change_one(site, who, source, handing.changed(site.store, into, "user", record_id, changes))
-    return _done(report, source, record_id, "saved")
-
-
-def _done(report: RunReport, source: str, record_id: str, what: str) -> Response:
-    if report.state != State.APPLIED:
-        return go(f"/runs/{report.run}")
-    return go(f"{record_link('users', source, record_id)}&done={what}")
+    report = actions.change(site, who, source, [handing.changed(site.store, into, "user", record_id, changes)])
+    return entered_done(report, "users", source, record_id, "saved")
 
 
 def _form(

@@ -20,6 +20,8 @@ NAMED = {
     "parent_id": None, "org_id": "orgs", "school_id": "orgs", "course_id": "courses", "section_id": "sections", "user_id": "users",
     "term_ids": "terms", "guardian_ids": "users", "roles": "orgs",
 }  # fmt: skip
+# Where what was entered by hand is changed.
+EDITED_AT = {"users": "/people", "sections": "/sections"}
 BESIDE = ("source", "id", "status", "deactivated_at", "purged_at", "extra")
 
 
@@ -59,7 +61,7 @@ def record(
         links_to=_links(site, found, kind),
         enrollments=enrolled,
         can_sync=configured is not None and _has_scope(configured, kind),
-        can_edit=kind == "users" and configured is not None and configured.connector.abilities.handed,
+        edited_at=EDITED_AT.get(kind) if configured is not None and configured.connector.abilities.handed else None,
     )
 
 
