@@ -12,9 +12,9 @@ from rich.text import Text
 from syncd.cli.app import Json, app, console, opened, print_each, print_json
 from syncd.cli.show import in_pieces
 from syncd.errors import ConfigError
+from syncd.export import lists
 from syncd.observe.logs import escaped
 from syncd.store import runs
-from syncd.view.quality import harmless
 from syncd.words import REASONS
 
 WAITS = "waits until the missing one comes"
@@ -59,5 +59,5 @@ def _write_csv(found: Iterable[dict[str, Any]]) -> None:
     writer = csv_writer(sys.stdout)
     writer.writerow(["list", "id", "field", "rule", "what is wrong"])
     for row in found:
-        cells = (row["resource"], row["document_id"] or "", row["field"] or "", row["rule"], REASONS.get(row["rule"], row["rule"]))
-        writer.writerow(map(harmless, cells))
+        cells = (row["resource"], row["document_id"], row["field"], row["rule"], REASONS.get(row["rule"], row["rule"]))
+        writer.writerow(map(lists.shown, cells))

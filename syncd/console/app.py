@@ -17,7 +17,7 @@ from syncd.console.api import changes, live, roster, runs, sources
 from syncd.console.api.answers import Problem
 from syncd.console.oneroster import routes as rostering
 from syncd.console.oneroster import token
-from syncd.console.pages import importing, overview, people, quality, record, sections, signin, source, templates
+from syncd.console.pages import importing, lists, overview, people, quality, record, sections, signin, source, templates
 from syncd.console.pages import logs as log_pages
 from syncd.console.pages import roster as roster_pages
 from syncd.console.pages import run as run_pages
@@ -48,6 +48,7 @@ PAGES = tuple(
         templates,
         signin,
         health,
+        lists,
     )
 )
 # What answers products as a OneRoster provider does, where `[console] oneroster` says so.

@@ -5,7 +5,6 @@ from typing import Any
 from pydantic import BaseModel
 from sqlalchemy import func, select
 
-from syncd.observe.logs import escaped
 from syncd.report import Mode
 from syncd.store import Store
 from syncd.store.runs import DONE, PULLS
@@ -13,7 +12,6 @@ from syncd.store.tables import quarantine, runs
 from syncd.words import REASONS
 
 PAGE = 100
-FORMULA = tuple("=+-@＝＋－＠")
 
 
 class Wrong(BaseModel):
@@ -86,8 +84,3 @@ def _wrong(row: Any) -> Wrong:
         reason=REASONS.get(row.rule, row.rule),
         used=not row.fatal,
     )
-
-
-def harmless(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula, however an id or a field's name begins: those are the source's own."""
-    return escaped(f"'{cell}" if cell.lstrip()[:1] in FORMULA else cell)

@@ -31,11 +31,12 @@ OPEN = {"/healthz", "/readyz", "/signin", "/signin/oidc", "/signin/oidc/back"}
 OPERATORS = {
     "GET /import", "POST /import", "GET /import/{key}", "POST /import/{key}", "POST /import/{key}/apply", "GET /import/{key}/errors.csv",
     "GET /people/new", "POST /people/new", "GET /people/edit", "POST /people/edit", "POST /people/deactivate",
-    "GET /roster", "GET /record", "GET /api/roster/{kind}", "GET /api/record",
+    *(f"{method} /sections/{act}" for method in ("GET", "POST") for act in ("new", "edit")), "POST /sections/deactivate",
+    "GET /roster", "GET /roster.{format}", "GET /record", "GET /api/roster/{kind}", "GET /api/record",
     *(f"POST {before}/sources/{{source}}/{act}" for before in ("", "/api") for act in ("sync", "pause", "resume")),
 }  # fmt: skip
 ADMINS = {
-    "GET /audit", "POST /links", "GET /api/orders/{order}/preview",
+    "GET /audit", "GET /audit.{format}", "POST /links", "GET /api/orders/{order}/preview",
     *(f"{method} {path}" for method in ("GET", "POST") for path in ("/sources/new", "/sources/{source}/edit")),
     *(f"POST /sources/{{source}}/{act}" for act in ("on", "off", "remove")),
     *(f"POST {before}/sources/{{source}}/check" for before in ("", "/api")),

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from syncd.contract.connector import Context
+from syncd.export import lists
 from syncd.http import session
 from syncd.http.mend import mended
 from syncd.roster.fields import day, moment, storable, text
 from syncd.store import runs
-from syncd.view.quality import harmless
 from tests.commands import configure, syncd
 from tests.faults.odd import BOTH, ONEROSTER, nobody_went, odd
 
@@ -289,6 +289,17 @@ def test_a_formula_is_stored_as_sent_and_is_only_text_in_the_list_for_the_vendor
 
 
 @pytest.mark.fault("D16")
-@pytest.mark.parametrize(("cell", "shown"), [("\t=1", "'\\x09=1"), ("\r@x", "'\\x0d@x"), ("\n+1", "'\\x0a+1"), ("a-1", "a-1"), ("", "")])
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("\t=1", "'\\x09=1"),
+        ("\r@x", "'\\x0d@x"),
+        ("\n+a", "'\\x0a+a"),
+        ("＠x", "'＠x"),
+        ("+1 555 010", "+1 555 010"),
+        ("a-1", "a-1"),
+        ("", ""),
+    ],
+)
 def test_blanks_before_a_formula_do_not_hide_it(cell: str, shown: str) -> None:
-    assert harmless(cell) == shown
+    assert lists.shown(cell) == shown

@@ -32,11 +32,11 @@ def logs(
 
 
 @router.get("/audit")
-def audited(request: Request, site: Here, who: Admin, after: Annotated[int | None, Query(ge=1)] = None) -> Response:
+def audited(request: Request, site: Here, who: Admin, before: Annotated[int | None, Query(ge=1)] = None) -> Response:
     """Who did what."""
-    found = list(audit.listed(site.store, after=after, limit=NOTES + 1))
+    found = list(audit.listed(site.store, before=before, limit=NOTES + 1, source=who.source))
     more = found[NOTES - 1].id if len(found) > NOTES else None
-    return render(request, "audit.html", who, noted=found[:NOTES], after=more)
+    return render(request, "audit.html", who, noted=found[:NOTES], before=more)
 
 
 @router.get("/api/docs")

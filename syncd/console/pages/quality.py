@@ -1,18 +1,12 @@
-"""Data quality: what each source sends wrong, to look at and to download."""
+"""Data quality: what each source sends wrong."""
 
-import csv
-import io
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
 from syncd.console.pages.page import render
 from syncd.console.who import Here, Viewer, may_see
 from syncd.view import quality
-from syncd.view.quality import harmless
-from syncd.words import REASONS
 
 router = APIRouter()
 
@@ -37,33 +31,6 @@ def wrong(
     page = quality.page(store, source, run, rule=rule or None, after=after)
     rules = quality.rules(store, source, page.run) if page.run else []
     return render(request, "quality.html", who, source=source, page=page, rules=rules)
-
-
-@router.get("/quality.csv")
-def as_csv(
-    site: Here, who: Viewer, source: Annotated[str, Query(max_length=63)], run: Annotated[int | None, Query(ge=1, le=2**31 - 1)] = None
-) -> Response:
-    """All of it as CSV, as `syncd quarantine --csv` writes it."""
-    may_see(who, source, refuse=True)
-    site.settings.source(source)
-
-    def rows() -> Iterator[str]:
-        yield _row("list", "id", "field", "rule", "what is wrong")
-        after: int | None = 0
-        while after is not None:
-            page = quality.page(site.store, source, run, after=after, limit=1000)
-            for one in page.wrong:
-                yield _row(one.resource, one.document_id or "", one.field or "", one.rule, REASONS.get(one.rule, one.rule))
-            after = page.after
-
-    name = f"{source}-quality.csv"
-    return StreamingResponse(rows(), media_type="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'})
-
-
-def _row(*cells: str) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(map(harmless, cells))
-    return line.getvalue()
 
 
 def _told(site: Here, name: str) -> dict[str, Any]:
