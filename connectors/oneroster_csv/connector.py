@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from connectors.oneroster_csv import manifest
 from connectors.oneroster_csv.manifest import Manifest
 from connectors.oneroster_csv.read import read
-from connectors.oneroster_csv.roles import Roles, refuse_parts
+from connectors.oneroster_csv.roles import Changes, Roles, refuse_parts
 from connectors.oneroster_csv.settings import OneRosterCsvSettings
 from connectors.oneroster_csv.table import Table
 from syncd.contract.connector import Resource
@@ -39,13 +39,17 @@ class OneRosterCsvConnector(FilesConnector):
 
     def lists_everything(self, bundle: Bundle) -> bool:
         told = manifest.read(bundle)
-        return all(_file(resource.name) in bundle.names for resource in RESOURCES) and set(told.modes.values()) <= {"bulk", "absent"}
+        needed = [resource.name for resource in RESOURCES] + (["roles"] if told.version == "1.2" else [])
+        return all(_file(name) in bundle.names for name in needed) and set(told.modes.values()) <= {"bulk", "absent"}
 
     def everything(self, bundle: Bundle) -> Iterator[Page | Finished]:
         told = manifest.read(bundle)
         yield from self._odd(bundle, told)
         for resource in self.resources():
-            if _file(resource.name) not in bundle.names:
+            if resource.name == "users" and _tells_changes(told):
+                yield from self._changed_users(bundle, told)
+                yield Finished("users", "users.csv or roles.csv tells only what changed")
+            elif _file(resource.name) not in bundle.names:
                 yield Finished(resource.name, f"{resource.name}.csv is absent, which says nothing of what it would have in it")
             elif resource.name == "users" and told.version == "1.2":
                 yield from self._users(bundle, told)
@@ -75,15 +79,47 @@ class OneRosterCsvConnector(FilesConnector):
     def changed(self, bundle: Bundle) -> Iterator[Page]:
         told = manifest.read(bundle)
         there = [name for name in self._files() if _file(name) in bundle.names]
-        if told.version == "1.2" and {"users", "roles"} & set(there) or any(told.modes.get(name, "bulk") == "bulk" for name in there):
+        users = ["users", "roles"] if _tells_changes(told) else []
+        if any(told.modes.get(name, "bulk") == "bulk" for name in there):
             raise FullPullNeeded(f"{self.context.source}: {bundle.path.name} is new, and has to be read as a whole.")
         yield from self._odd(bundle, told)
-        for name in there:
+        if users:
+            yield from self._changed_users(bundle, told)
+        for name in (name for name in there if name not in users):
             with self._table(bundle, name, told) as table:
                 for page in table.pages():
                     if table.mode == "bulk":
                         raise FullPullNeeded(f"{self.context.source}: {table.file.name} says nothing of what changed.")
                     yield page
+
+    def _changed_users(self, bundle: Bundle, told: Manifest) -> Iterator[Page]:
+        """Whoever has changed, whole, on top of what was read before."""
+        before = self.earlier()
+        if not before:
+            raise bundle.bad(
+                "has only changes of users in it, which are read on top of a zip that has everything, and none is kept.",
+                "Have the SIS export everything (bulk) once, into a folder in which zips arrive, and leave set_aside on.",
+            )
+        with Changes() as changes:
+            for item in before:
+                with self.kept(item) as kept:
+                    # What was odd about it was told when it was read.
+                    for _ in self._take(changes, kept, manifest.read(kept)):
+                        pass
+            changes.begin()
+            if odd := list(self._take(changes, bundle, told)):
+                yield Page("users", odd)
+            yield from changes.pages()
+
+    def _take(self, changes: Changes, bundle: Bundle, told: Manifest) -> Iterator[Document]:
+        """Keep what a bundle says of users and roles; gives what is odd about it."""
+        for name, take in (("roles", changes.take), ("users", changes.take_users)):
+            if _file(name) in bundle.names:
+                with self._table(bundle, name, told) as table:
+                    for document in take(table.pages()):
+                        yield document._replace(resource="users")
+                    if not table.file.whole:
+                        raise bundle.bad(f"has in it {table.file.name}, which ends in the middle of a row.", "Send it again, whole.")
 
     def read(self, document: Document) -> Reading:
         return read(document)
@@ -114,6 +150,11 @@ class OneRosterCsvConnector(FilesConnector):
 
 def _file(name: str) -> str:
     return f"{name}.csv".lower()
+
+
+def _tells_changes(told: Manifest) -> bool:
+    """Whether, in 1.2, a user is told in parts."""
+    return told.version == "1.2" and "delta" in (told.modes.get("users"), told.modes.get("roles"))
 
 
 def _doubt(table: Table, told: Manifest) -> str | None:

@@ -119,10 +119,28 @@ class Arrival:
         try:
             for item in self._to_move(self._read):
                 self._place.put_aside(item)
-            for item in self._aside()[: -self._settings.keep]:
+            for item in self._old():
                 self._place.remove(item)
         except SourceError as problem:
             log.warning("not set aside", error=problem.message)
+
+    def earlier(self) -> list[Item]:
+        """What was read before what is read now, from the newest on that lists everything, the oldest first; none when none is kept that
+        does. Raises BadFile."""
+        found: list[Item] = []
+        for item in reversed(self._aside()):
+            if self._read is None or item not in self._read.items:
+                found.append(item)
+                if self._is_whole(item):
+                    return found[::-1]
+        return []
+
+    @contextmanager
+    def kept(self, item: Item) -> Iterator[Bundle]:
+        """One that was set aside."""
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="syncd-"))
+            yield stack.enter_context(Bundle(self._place.fetch((item,), Path(folder)), self._context.source))
 
     def close(self) -> None:
         self._place.close()
@@ -135,6 +153,21 @@ class Arrival:
     def _aside(self) -> list[Item]:
         """The oldest first: their names begin with their dates."""
         return sorted(item for item in self._place.files(aside=True) if item.name.lower().endswith(ZIP))
+
+    def _old(self) -> list[Item]:
+        """Those that need not be kept any more: neither among the newest, nor what changes are read on top of."""
+        found = self._aside()
+        if len(found) <= self._settings.keep:
+            return []
+        whole = next((place for place in reversed(range(len(found))) if self._is_whole(found[place])), 0)
+        return found[: min(whole, len(found) - self._settings.keep)]
+
+    def _is_whole(self, item: Item) -> bool:
+        try:
+            with self.kept(item) as bundle:
+                return self._lists_everything(bundle)
+        except BadFile:
+            return False
 
     def _newest_aside(self) -> Item:
         """What was read last is still what is known."""

@@ -2,12 +2,14 @@
 
 from abc import abstractmethod
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar
 
 from syncd.contract.connector import Abilities, Connector, Context
 from syncd.contract.document import Cursor, Finished, Page
 from syncd.files.arrival import Arrival
 from syncd.files.bundle import Bundle
+from syncd.files.place import Item
 from syncd.files.settings import FilesSettings
 
 
@@ -63,6 +65,14 @@ class FilesConnector(Connector):
     def probe(self) -> str:
         with self._arrival.opened() as bundle:
             return self.found(bundle)
+
+    def earlier(self) -> list[Item]:
+        """What was read before what is read now, from the newest zip on that lists everything, the oldest first; none when none is kept."""
+        return self._arrival.earlier()
+
+    def kept(self, item: Item) -> AbstractContextManager[Bundle]:
+        """One of those. Raises BadFile."""
+        return self._arrival.kept(item)
 
     def settled(self) -> None:
         self._arrival.settle()
