@@ -21,7 +21,7 @@ TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help setup tools assets demo test docs screenshots wheel deb lock soak bench bench-memory bench-console bench-fleet lint fix audit clean
+.PHONY: help setup tools assets demo test docs screenshots wheel deb lock soak bench bench-memory bench-console bench-files bench-fleet lint fix audit clean
 
 help:  ## show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/'
@@ -94,6 +94,9 @@ bench-memory: setup  ## whether memory grows with the district: SCALES="1 10", w
 
 bench-console: setup assets  ## what it costs a run to be watched by 50, and how soon pages answer meanwhile (SCALE=1 PASSES=3)
 	$(BIN)/python -m bench.console --scale $(SCALE) --passes $(PASSES) --stores "$(STORES)"
+
+bench-files: setup  ## the same district by a CSV bundle and over REST: time and memory (SCALE=1 PASSES=3)
+	$(BIN)/python -m bench.files --scale $(SCALE) --passes $(PASSES) --stores "$(STORES)"
 
 .venv/bench: .venv/ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[bench]'

@@ -34,10 +34,14 @@ class Steps:
         return {name: end - began for (name, began), end in zip(self._began.items(), ends, strict=True)}
 
 
-def pull(url: str, store_url: str, mode: str) -> dict[str, Any]:
-    """Do one run; its report, what it cost, and how much it says that it wrote. Opening the store is not part of the run."""
+def over_rest(url: str) -> dict[str, Any]:
+    """A source that is asked there."""
     os.environ["BENCH_TOKEN"] = "none"
-    table = {"connector": "oneroster", "url": url, "version": "1.1", "auth": "bearer", "token": {"env": "BENCH_TOKEN"}}
+    return {"connector": "oneroster", "url": url, "version": "1.1", "auth": "bearer", "token": {"env": "BENCH_TOKEN"}}
+
+
+def pull(table: dict[str, Any], store_url: str, mode: str) -> dict[str, Any]:
+    """Do one run of a source; its report, what it cost, and how much it says that it wrote. Opening the store is not part of the run."""
     store = open_store(store_url)
     settings = source.parse(NAME, table)
 
@@ -66,7 +70,7 @@ def main() -> None:
     asked = orders()
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
         logs.configure(json=True, level="info", strict=True, stream=nowhere)
-        answer(**pull(asked["url"], asked["store"], asked["mode"]))
+        answer(**pull(asked.get("table") or over_rest(asked["url"]), asked["store"], asked["mode"]))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 anything else."""
 
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from bench import district, measures, phase, pulls, server
+from bench import district, files, measures, phase, pulls, server
 from bench.measures import of_floor, times
 
 SCALE = 0.01
@@ -109,7 +110,7 @@ def test_syncd_finds_exactly_what_the_author_says(served: server.Served, root: P
     for name, (version, mode) in pulls.PHASES.items():
         served.serve(version)
         served.asked()
-        found = phase.pull(served.url, f"sqlite:///{tmp_path}/roster.db", mode)
+        found = phase.pull(phase.over_rest(served.url), f"sqlite:///{tmp_path}/roster.db", mode)
         pulls.check(found, name, district.expected(root, version, first=name == "first"), None)
         asked = served.asked()
         if name == "poll":
@@ -185,3 +186,20 @@ def test_what_was_measured_is_kept_between_its_markers_and_nowhere_else(tmp_path
         assert page.read_text(encoding="utf-8") == f"before\n<!-- a: begin -->\n{text}\n<!-- a: end -->\nafter\n"
     with pytest.raises(SystemExit):
         measures.keep("b", "text", page)
+
+
+def test_a_bundle_is_compared_with_what_rest_gives_and_its_floor_counts_every_cell(tmp_path: Path) -> None:
+    path = tmp_path / "bundle.zip"
+    with zipfile.ZipFile(path, "w") as bundle:
+        bundle.writestr("orgs.csv", 'sourcedId,name\no1,"North, East"\n')
+        bundle.writestr("users.csv", "sourcedId\nu1\nu2\n")
+    assert files.floor(path) == 7
+    rest, by_files = pulls.Taken(), pulls.Taken()
+    for day in files.DAYS:
+        for taken, seconds in ((rest, 1.0), (by_files, 2.0)):
+            taken.add(day, {"seconds": seconds, "cpu": 0.5})
+            taken.peaks[day].append(100.0)
+        by_files.add(f"{day} floor", {"seconds": 0.1, "cpu": 0.1})
+    *lines, floor = files.rows("sqlite", rest, by_files)
+    assert len(lines) == len(files.DAYS) and all("| 2 s (0.5 s), 100 MiB | 1 s (0.5 s), 100 MiB | 2.00 × | 1 |" in line for line in lines)
+    assert "| 0.1 s |" in floor
