@@ -148,7 +148,11 @@ class Arrival:
         self._desk.close()
 
     def _to_move(self, choice: Choice) -> list[Item]:
-        return [item for item in (*choice.passed, *choice.items) if choice.queued and not item.aside]
+        if not choice.queued:
+            return []
+        # One that was sent anew under its name meanwhile has not been read.
+        there = set(self._place.files())
+        return [item for item in (*choice.passed, *choice.items) if item in there]
 
     def _aside(self) -> list[Item]:
         """The oldest first: their names begin with their dates."""

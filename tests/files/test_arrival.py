@@ -122,6 +122,16 @@ def test_what_was_only_looked_at_stays(tmp_path: Path) -> None:
     assert lie(folder) == ["one.zip"]
 
 
+def test_what_is_sent_anew_while_a_run_applies_is_not_taken_for_read(tmp_path: Path) -> None:
+    folder = drop(tmp_path / "drop", "changes.zip")
+    found = arriving(folder)
+    assert read(found, settle=False) == "changes.zip"
+    bundle(folder, {"users.csv": "sourcedId\nanother\n"}, "changes.zip")
+    found.settle()
+    assert lie(folder) == ["changes.zip"] and lie(folder / ASIDE) == []
+    assert read(arriving(folder)) == "changes.zip" and lie(folder) == []
+
+
 @pytest.mark.parametrize("packed", [True, False])
 def test_files_that_lie_where_the_path_says_are_never_moved(packed: bool, tmp_path: Path) -> None:
     path = bundle(tmp_path, {"orgs.csv": "sourcedId\n1\n"}, packed=packed)
