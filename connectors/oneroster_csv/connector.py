@@ -94,6 +94,11 @@ class OneRosterCsvConnector(FilesConnector):
 
     def _changed_users(self, bundle: Bundle, told: Manifest) -> Iterator[Page]:
         """Whoever has changed, whole, on top of what was read before."""
+        if any(told.modes.get(name) == "bulk" and _file(name) in bundle.names for name in ("users", "roles")):
+            raise bundle.bad(
+                "has all of the one and changes of the other of users and roles, which are read together.",
+                "Send both whole (bulk), or both as changes (delta).",
+            )
         before = self.earlier()
         if not before:
             raise bundle.bad(
@@ -115,6 +120,8 @@ class OneRosterCsvConnector(FilesConnector):
         """Keep what a bundle says of users and roles; gives what is odd about it."""
         for name, take in (("roles", changes.take), ("users", changes.take_users)):
             if _file(name) in bundle.names:
+                if name == "roles" and told.modes.get(name) != "delta":
+                    changes.forget_roles()
                 with self._table(bundle, name, told) as table:
                     for document in take(table.pages()):
                         yield document._replace(resource="users")

@@ -82,6 +82,10 @@ class Changes(Roles):
         """What comes now is a change."""
         self._desk.execute("DELETE FROM changed")
 
+    def forget_roles(self) -> None:
+        """What comes now is all of them."""
+        self._desk.execute("DELETE FROM roles")
+
     def take_users(self, pages: Iterable[Page]) -> Iterator[Document]:
         """Keep the rows of users.csv; gives documents of rows that are nobody's."""
         for page in pages:

@@ -17,7 +17,7 @@ import xxhash
 from syncd.contract.connector import Context
 from syncd.errors import BadFile, SourceError, SourceUnavailable
 from syncd.files.bundle import Bundle
-from syncd.files.place import Item, Place, opened
+from syncd.files.place import Item, Place, is_zip, opened
 from syncd.files.settings import FilesSettings
 
 log = structlog.get_logger()
@@ -26,7 +26,6 @@ log = structlog.get_logger()
 LONGEST = 600
 # Seconds by which another machine's clock is taken to be wrong at most.
 SKEW = 3600
-ZIP = ".zip"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +68,14 @@ class Arrival:
         """What would be read now. Raises what places raise."""
         only = self._place.file()
         if only is not None:
-            if only.name.lower().endswith(tuple(self._endings)):
+            if self._is_loose(only):
                 raise self._bad(f"{only.name} is one file, and a roster is several.", "Name the folder that it lies in.")
             return Choice((only,))
         there = self._place.files()
-        loose = [item for item in there if item.name.lower().endswith(tuple(self._endings))]
+        loose = [item for item in there if self._is_loose(item)]
         if loose:
             return Choice(tuple(sorted(loose)))
-        zips = sorted((item for item in there if item.name.lower().endswith(ZIP)), key=lambda item: item.order)
+        zips = sorted((item for item in there if is_zip(item)), key=lambda item: item.order)
         if not zips:
             return Choice((self._newest_aside(),), queued=True)
         if len(zips) > 1 and (not self._settings.set_aside or self._all_in(zips[-1])):
@@ -84,9 +83,9 @@ class Arrival:
         return Choice((zips[0],), queued=True, behind=len(zips) - 1)
 
     @contextmanager
-    def opened(self, choice: Choice | None = None) -> Iterator[Bundle]:
+    def opened(self) -> Iterator[Bundle]:
         """The files, once they have come to rest. Raises BadFile, SourceUnavailable, SignInRefused and Stopped."""
-        choice, path = self._rested(choice or self.choose())
+        choice, path = self._rested(self.choose())
         with Bundle(path, self._context.source) as bundle:
             if not bundle.names:
                 raise bundle.bad("has no files in it.", "Check the path.")
@@ -156,7 +155,7 @@ class Arrival:
 
     def _aside(self) -> list[Item]:
         """The oldest first: their names begin with their dates."""
-        return sorted(item for item in self._place.files(aside=True) if item.name.lower().endswith(ZIP))
+        return sorted(item for item in self._place.files(aside=True) if is_zip(item))
 
     def _old(self) -> list[Item]:
         """Those that need not be kept any more: neither among the newest, nor what changes are read on top of."""
@@ -167,6 +166,7 @@ class Arrival:
         return found[: min(whole, len(found) - self._settings.keep)]
 
     def _is_whole(self, item: Item) -> bool:
+        """Whether one that was set aside lists everything. One that can not be read says nothing."""
         try:
             with self.kept(item) as bundle:
                 return self._lists_everything(bundle)
@@ -199,6 +199,7 @@ class Arrival:
                 self._pause(min(left, still), until, choice)
             return choice, self._place.fetch(choice.items, Path())
         while True:
+            self._refuse_late(until, choice)
             if self._fetched is not None and self._fetched[0].items == choice.items:
                 return choice, self._fetched[1]
             while time.time() - max(item.changed for item in choice.items) < SKEW + still:
@@ -227,11 +228,14 @@ class Arrival:
         return item.name.lower().endswith(tuple(self._endings))
 
     def _pause(self, seconds: float, until: float, choice: Choice) -> None:
+        self._refuse_late(until, choice)
+        self._context.wait(seconds)
+
+    def _refuse_late(self, until: float, choice: Choice) -> None:
         if time.monotonic() > until:
             raise SourceUnavailable(
                 f"{self._context.source}: {choice.items[0].name} is still being written.", advice="The next run tries again."
             )
-        self._context.wait(seconds)
 
     def _bad(self, told: str, advice: str) -> BadFile:
         return BadFile(f"{self._context.source}: {told}", advice=advice)

@@ -68,6 +68,14 @@ class _Door(paramiko.ServerInterface):
         return paramiko.AUTH_SUCCESSFUL if right else paramiko.AUTH_FAILED
 
 
+class _Open(paramiko.SFTPHandle):
+    """A file that is read: the server looks for it as `readfile`."""
+
+    def __init__(self, flags: int, path: Path) -> None:
+        super().__init__(flags)
+        self.readfile = path.open("rb")
+
+
 class _Shelf(paramiko.SFTPServerInterface):
     def __init__(self, door: _Door, *_: Any, **__: Any) -> None:
         super().__init__(door)
@@ -100,9 +108,7 @@ class _Shelf(paramiko.SFTPServerInterface):
             for transport in self.server.transports:
                 transport.close()
             return paramiko.SFTP_FAILURE
-        handle = paramiko.SFTPHandle(flags)
-        handle.readfile = self._path(path).open("rb")  # type: ignore[attr-defined]
-        return handle
+        return _Open(flags, self._path(path))
 
     def posix_rename(self, oldpath: str, newpath: str) -> Any:
         return self._done(lambda: self._path(oldpath).replace(self._path(newpath)) and paramiko.SFTP_OK, changes=True)

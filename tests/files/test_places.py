@@ -315,6 +315,23 @@ def test_what_changes_between_two_looks_or_while_it_is_fetched_is_left_alone_wha
     assert waited == [10] * 3 and [one for one in s3.asked if "tonight" in one[1]] == [("GET", f"/{BUCKET}/drop/tonight.zip")] * 2
 
 
+def test_what_changes_each_time_it_is_fetched_is_for_the_next_run(s3: Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    s3.put("drop/tonight.zip", packed(tmp_path), LONG_AGO)
+    clock, reads = time.monotonic, 0
+
+    def read() -> None:
+        nonlocal reads
+        reads += 1
+        s3.put("drop/tonight.zip", packed(tmp_path), LONG_AGO + reads)
+        if reads == 5:
+            monkeypatch.setattr(time, "monotonic", lambda: clock() + 7200)
+
+    s3.on_read = read
+    with pytest.raises(SourceUnavailable, match="springfield: tonight.zip is still being written"):
+        ids(at_s3(s3, still=10))
+    assert reads == 5
+
+
 # ── settings ─────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -215,3 +215,11 @@ def test_a_role_of_nobody_and_a_row_that_can_not_be_used_change_nobody(drop12: D
     report = drop12.sync()
     assert report.state == State.APPLIED and not report.changed and report.quality["role-row"] == 2
     assert drop12.roles("u4") == {("staff", "s1"), ("teacher", "d1")}
+
+
+def test_all_of_the_one_and_changes_of_the_other_are_refused(drop12: Drop12) -> None:
+    files = {"manifest.csv": manifest("1.2", **ABSENT_1_2 | {"users": "delta", "roles": "bulk"}), "roles.csv": ROLES}
+    drop12.arrives("monday.zip", files | {"users.csv": "\n".join([USER, user("u1", "Vee"), ""])})
+    report = drop12.sync()
+    assert report.state == State.FAILED and "which are read together" in str(report.error)
+    assert drop12.user("u1")["given_name"] == "Vera" and drop12.waiting() == ["monday.zip"]

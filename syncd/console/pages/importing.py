@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 
 from syncd.console import actions
 from syncd.console.desk import Upload
-from syncd.console.pages.page import go, render
+from syncd.console.pages.page import filled_in, go, render
 from syncd.console.who import Here, Operator, may_see
 from syncd.errors import BadFile, ConfigError
 from syncd.files import sheet as sheets
@@ -51,7 +51,7 @@ def look(request: Request, key: str, site: Here, who: Operator) -> Response:
 @router.post("/import/{key}")
 async def check(request: Request, key: str, site: Here, who: Operator) -> Response:
     """Check every row with the columns as they were chosen; when all are right, show what would change."""
-    sent = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    sent = await filled_in(request)
     return await actions.in_thread(_check, request, site, who, key, sent)
 
 

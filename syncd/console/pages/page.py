@@ -64,6 +64,11 @@ def render(request: Request, template: str, who: Who | None = None, *, code: int
     return HTMLResponse(_pages.get_template(template).render(common | {"code": code} | values), code)
 
 
+async def filled_in(request: Request) -> dict[str, str]:
+    """What was entered into a form, but for its files."""
+    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+
+
 def go(path: str, *, done: str | None = None) -> Response:
     """Lead to a page of the console, after a form was sent."""
     return RedirectResponse(f"{path}?done={done}" if done else path, 303)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Form, Query, Request, Response
 
 from syncd.console import actions
-from syncd.console.pages.page import entered_done, render
+from syncd.console.pages.page import entered_done, filled_in, render
 from syncd.console.who import Here, Operator, may_see
 from syncd.hand import entered, handing
 from syncd.hand.alike import Alike
@@ -31,7 +31,7 @@ def new(request: Request, source: Name, site: Here, who: Operator) -> Response:
 @router.post("/people/new")
 async def create(request: Request, source: Name, site: Here, who: Operator) -> Response:
     """Enter somebody; who is like them is told first."""
-    sent = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    sent = await filled_in(request)
     return await actions.in_thread(_create, request, site, who, source, sent)
 
 
@@ -51,7 +51,7 @@ def edit(request: Request, source: Name, id: Annotated[str, Query(max_length=100
 @router.post("/people/edit")
 async def change(request: Request, source: Name, id: Annotated[str, Query(max_length=1000)], site: Here, who: Operator) -> Response:
     """Change what was entered."""
-    sent = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    sent = await filled_in(request)
     return await actions.in_thread(_change, request, site, who, source, id, sent)
 
 

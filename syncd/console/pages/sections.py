@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Query, Request, Response
 
 from syncd.console import actions
-from syncd.console.pages.page import entered_done, render
+from syncd.console.pages.page import entered_done, filled_in, render
 from syncd.console.who import Here, Operator, may_see
 from syncd.hand import handing, sections
 from syncd.settings.mistakes import Mistake
@@ -29,7 +29,7 @@ def new(request: Request, source: Name, site: Here, who: Operator) -> Response:
 @router.post("/sections/new")
 async def create(request: Request, source: Name, site: Here, who: Operator) -> Response:
     """Enter a section."""
-    sent = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    sent = await filled_in(request)
     return await actions.in_thread(_create, request, site, who, source, sent)
 
 
@@ -47,7 +47,7 @@ def edit(request: Request, source: Name, id: Id, site: Here, who: Operator) -> R
 @router.post("/sections/edit")
 async def change(request: Request, source: Name, id: Id, site: Here, who: Operator) -> Response:
     """Change what was entered of a section, and who is in it."""
-    sent = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
+    sent = await filled_in(request)
     return await actions.in_thread(_change, request, site, who, source, id, sent)
 
 

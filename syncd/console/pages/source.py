@@ -9,7 +9,7 @@ from syncd.console import actions
 from syncd.console.api.answers import Found
 from syncd.console.api.sources import test
 from syncd.console.pages import notes
-from syncd.console.pages.page import go, render
+from syncd.console.pages.page import filled_in, go, render
 from syncd.console.who import Admin, Here, Operator, Proof, Viewer, may_see
 from syncd.contract import discovery
 from syncd.roster.scope import Scope
@@ -33,7 +33,7 @@ def new(request: Request, site: Here, who: Admin, connector: Annotated[str, Quer
 @router.post("/sources/new")
 async def create(request: Request, site: Here, who: Admin) -> Response:
     """Keep a new source, switched off: it is tested and previewed before anything is pulled by itself."""
-    entered = await _entered(request)
+    entered = await filled_in(request)
     return await actions.in_thread(_save, request, site, who, entered.get("source", "").strip(), entered, None)
 
 
@@ -48,7 +48,7 @@ def edit(request: Request, source: Name, site: Here, who: Admin) -> Response:
 @router.post("/sources/{source}/edit")
 async def change(request: Request, source: Name, site: Here, who: Admin) -> Response:
     """Keep it as it was filled in; secrets left empty stay as they are."""
-    entered = await _entered(request)
+    entered = await filled_in(request)
     seen = int(entered["seen"]) if entered.get("seen", "").isdecimal() else 0
     return await actions.in_thread(_save, request, site, who, source, entered, seen)
 
@@ -127,10 +127,6 @@ def _page(request: Request, site: Here, who: Viewer, source: str, found: Found |
         scopes=sorted(configured.connector.abilities.scopes),
         handed=configured.connector.abilities.handed,
     )
-
-
-async def _entered(request: Request) -> dict[str, str]:
-    return {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
 
 
 def _as_kept(connector: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Where a source's files lie: on this machine, on an SFTP server, or in storage that speaks as S3 does."""
 
 from syncd.contract.connector import Context
-from syncd.files.place.base import ASIDE, Item, Place
+from syncd.files.place.base import ASIDE, Item, Place, is_zip
 from syncd.files.place.here import Here
 from syncd.files.settings import FilesSettings
 
@@ -21,4 +21,4 @@ def opened(settings: FilesSettings, context: Context) -> Place:
             return S3(settings, context)
 
 
-__all__ = ["ASIDE", "Item", "Place", "opened"]
+__all__ = ["ASIDE", "Item", "Place", "is_zip", "opened"]

@@ -34,6 +34,10 @@ def is_bare(name: str) -> bool:
     return name not in ("", ".", "..") and not any(one in name for one in "/\\\0")
 
 
+def is_zip(item: Item) -> bool:
+    return item.name.lower().endswith(".zip")
+
+
 def dated(item: Item) -> str:
     """The name under which a file is set aside: of two that were sent under one name none is lost, and the oldest is the first."""
     return f"{datetime.fromtimestamp(item.changed, UTC):%Y%m%dT%H%M%SZ}-{item.name}"
@@ -59,9 +63,17 @@ class Place(ABC):
     def files(self, *, aside: bool = False) -> list[Item]:
         """The files in the folder, or those that were set aside in it; none when nothing was."""
 
-    @abstractmethod
     def fetch(self, items: Sequence[Item], to: Path) -> Path:
-        """The files on this machine: one zip, or a folder with them. to: a folder for what has to be fetched."""
+        """The files on this machine: one zip, or a folder with them. to: an empty folder for what has to be fetched."""
+        folder = to / (self.name or "files")
+        folder.mkdir()
+        for item in items:
+            self.get(item, folder / item.name)
+        return folder / items[0].name if len(items) == 1 and is_zip(items[0]) else folder
+
+    @abstractmethod
+    def get(self, item: Item, to: Path) -> None:
+        """Fetch one file."""
 
     @abstractmethod
     def put_aside(self, item: Item) -> None:

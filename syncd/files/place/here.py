@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from syncd.errors import BadFile
-from syncd.files.place.base import ASIDE, WAY_OUT, Item, Place, dated
+from syncd.files.place.base import ASIDE, WAY_OUT, Item, Place, dated, is_zip
 
 
 class Here(Place):
@@ -33,10 +33,13 @@ class Here(Place):
 
     def fetch(self, items: Sequence[Item], to: Path) -> Path:
         path = self._path
-        if len(items) == 1 and path.is_dir() and items[0].name.lower().endswith(".zip"):
+        if len(items) == 1 and path.is_dir() and is_zip(items[0]):
             path = self._folder(items[0].aside) / items[0].name
         self._check(path)
         return path
+
+    def get(self, item: Item, to: Path) -> None:
+        """It lies here already."""
 
     def put_aside(self, item: Item) -> None:
         folder = self._folder(aside=True)

@@ -1,7 +1,7 @@
 """Storage that speaks as S3 does: ListObjectsV2, GetObject, CopyObject and DeleteObject of the Amazon S3 API reference, with the bucket in
 the path, as all such storage takes it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -39,24 +39,16 @@ class S3(Place):
         if not self._key:
             return None
         prefix = self._key.rpartition("/")[0]
-        found = [item for item in self._listed(self._key, prefix) if item.name == self.name]
-        if found:
-            return found[0]
         # What has no folders knows none that is empty, either: nothing may have arrived yet.
-        return None
+        return next((item for item in self._listed(self._key, prefix) if item.name == self.name), None)
 
     def files(self, *, aside: bool = False) -> list[Item]:
         folder = self._folder(aside)
         return list(self._listed(f"{folder}/" if folder else "", folder, aside))
 
-    def fetch(self, items: Sequence[Item], to: Path) -> Path:
-        folder = to / self.name
-        folder.mkdir()
-        for item in items:
-            with (folder / item.name).open("wb") as file:
-                self._asked(self._object(self._place_of(item)), into=file)
-        only = len(items) == 1 and items[0].name.lower().endswith(".zip")
-        return folder / items[0].name if only else folder
+    def get(self, item: Item, to: Path) -> None:
+        with to.open("wb") as file:
+            self._asked(self._object(self._place_of(item)), into=file)
 
     def put_aside(self, item: Item) -> None:
         here, there = self._place_of(item), f"{self._folder(aside=True)}/{dated(item)}".lstrip("/")

@@ -6,7 +6,7 @@ import re
 import socket
 import stat
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -62,14 +62,9 @@ class Sftp(Place):
 
         return self._ask(listed, folder.name)
 
-    def fetch(self, items: Sequence[Item], to: Path) -> Path:
-        folder = to / (self.name or "files")
-        folder.mkdir()
-        for item in items:
-            self._ask(partial(self._get, item=item, to=folder / item.name), item.name)
-            self._context.traffic.add(bytes=item.size)
-        only = len(items) == 1 and items[0].name.lower().endswith(".zip")
-        return folder / items[0].name if only else folder
+    def get(self, item: Item, to: Path) -> None:
+        self._ask(partial(self._get, item=item, to=to), item.name)
+        self._context.traffic.add(bytes=item.size)
 
     def put_aside(self, item: Item) -> None:
         def move(client: paramiko.SFTPClient) -> None:
@@ -106,12 +101,13 @@ class Sftp(Place):
         """One question, with all the care. name: of what it is about; wanted: what is done to it."""
         tries = retrying(self._patience, self._context.wait, self._tell)
         try:
-            return tries(self._once, question, name, wanted)  # type: ignore[no-any-return]
+            answer: T = tries(self._once, question, name, wanted)
         except Passing as problem:
             raise SourceUnavailable(
                 f"{self.source}: {self._settings.host} {problem.reason}, {tries.statistics['attempt_number']} times in a row.",
                 advice="Nothing was applied; the next run tries again.",
             ) from None
+        return answer
 
     def _once(self, question: Callable[[paramiko.SFTPClient], T], name: str, wanted: str) -> T:
         if self._context.over:
