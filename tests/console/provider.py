@@ -92,3 +92,56 @@ class Consumer:
 
 def everything(store: Store) -> dict[str, list[dict[str, Any]]]:
     return {plural: list(roster.records(store, SINGULAR[plural], status="all")) for plural in PLURALS}
+
+
+def paths(console: Served) -> list[str]:
+    """Each address that the standard has, with ids of the roster in it: 41."""
+    held = {kind: list(roster.records(console.store, SINGULAR[kind])) for kind in PLURALS}
+    taught = next(one for one in held["sections"] if one["term_ids"] and one["course_id"])
+    terms = {one["id"]: one["type"] for one in held["terms"]}
+
+    def having(role: str) -> str:
+        return next(str(one["id"]) for one in held["users"] if any(entry["role"] == role for entry in one["roles"]))
+
+    of_type = {kind: next(name for name, found in terms.items() if found == kind) for kind in ("term", "gradingPeriod")}
+    ids = {
+        "orgs": held["orgs"][0]["id"], "schools": taught["school_id"], "academicSessions": taught["term_ids"][0], "terms": of_type["term"],
+        "gradingPeriods": of_type["gradingPeriod"], "courses": taught["course_id"], "classes": taught["id"],
+        "users": held["users"][0]["id"], "students": having("student"), "teachers": having("teacher"),
+        "enrollments": held["enrollments"][0]["id"], "demographics": next(one["id"] for one in held["users"] if one["birth_date"]),
+    }  # fmt: skip
+    nested = {
+        "schools": "classes courses enrollments students teachers terms", "classes": "students teachers", "courses": "classes",
+        "terms": "classes gradingPeriods", "students": "classes", "teachers": "classes", "users": "classes",
+    }  # fmt: skip
+    found = [f"/{name}" for name in ids] + [f"/{name}/{one}" for name, one in ids.items()]
+    found += [f"/{above}/{ids[above]}/{name}" for above, below in nested.items() for name in below.split()]
+    return found + [f"/schools/{taught['school_id']}/classes/{taught['id']}/{name}" for name in ("enrollments", "students", "teachers")]
+
+
+WRAPPERS = {
+    "orgs": ("orgs", "org"), "schools": ("orgs", "org"), "academicSessions": ("academicSessions", "academicSession"),
+    "terms": ("academicSessions", "academicSession"), "gradingPeriods": ("academicSessions", "academicSession"),
+    "courses": ("courses", "course"), "classes": ("classes", "class"), "users": ("users", "user"), "students": ("users", "user"),
+    "teachers": ("users", "user"), "enrollments": ("enrollments", "enrollment"), "demographics": ("demographics", "demographics"),
+}  # fmt: skip
+
+
+def at_schools(console: Served, schools: set[str]) -> dict[str, set[str]]:
+    """What of the roster is at these schools, worked out record by record."""
+    held = {kind: {one["id"]: one for one in roster.records(console.store, SINGULAR[kind])} for kind in PLURALS}
+    sections = {name for name, one in held["sections"].items() if one["school_id"] in schools}
+    enrollments = {name for name, one in held["enrollments"].items() if one["section_id"] in sections}
+    users = {name for name, one in held["users"].items() if any(role["org_id"] in schools for role in one["roles"])}
+    users |= {held["enrollments"][name]["user_id"] for name in enrollments}
+    users |= {guardian for name in set(users) for guardian in held["users"][name]["guardian_ids"]} & held["users"].keys()
+    courses = {held["sections"][name]["course_id"] for name in sections}
+    courses |= {name for name, one in held["courses"].items() if one["org_id"] in schools}
+    orgs, above = set(schools), set(schools)
+    while above:
+        above = {held["orgs"][name]["parent_id"] for name in above if name in held["orgs"]} - {None}
+        orgs |= above
+    return {
+        "orgs": orgs, "courses": courses - {None}, "classes": sections, "users": users, "enrollments": enrollments,
+        "academicSessions": set(held["terms"]),
+    }  # fmt: skip

@@ -15,11 +15,10 @@ from requests.utils import parse_header_links
 from sqlalchemy import delete, select, update
 
 from syncd.report import Mode
-from syncd.roster.kinds import PLURALS, SINGULAR
 from syncd.roster.scope import Scope
 from syncd.store import clients, roster, tables
 from tests.console.console import ONEROSTER, Served, served
-from tests.console.provider import BASES, LISTS, ON, Consumer, Product
+from tests.console.provider import BASES, LISTS, ON, WRAPPERS, Consumer, Product, at_schools, paths
 
 PREFIX = "https://purl.imsglobal.org/spec/or/v1p2/scope/"
 
@@ -54,39 +53,6 @@ def test_one_school_can_be_asked_for_by_its_nested_lists(console: Served, tmp_pa
     school = next(one["id"] for one in roster.records(console.store, "org") if one["type"] == "school")
     report = consumer.sync(scope=Scope("school", school))
     assert (report.state, report.error, report.changed) == ("applied", None, 0)
-
-
-def paths(console: Served) -> list[str]:
-    """Each address that the standard has, with ids of the roster in it: 41."""
-    held = {kind: list(roster.records(console.store, SINGULAR[kind])) for kind in PLURALS}
-    taught = next(one for one in held["sections"] if one["term_ids"] and one["course_id"])
-    terms = {one["id"]: one["type"] for one in held["terms"]}
-
-    def having(role: str) -> str:
-        return next(str(one["id"]) for one in held["users"] if any(entry["role"] == role for entry in one["roles"]))
-
-    of_type = {kind: next(name for name, found in terms.items() if found == kind) for kind in ("term", "gradingPeriod")}
-    ids = {
-        "orgs": held["orgs"][0]["id"], "schools": taught["school_id"], "academicSessions": taught["term_ids"][0], "terms": of_type["term"],
-        "gradingPeriods": of_type["gradingPeriod"], "courses": taught["course_id"], "classes": taught["id"],
-        "users": held["users"][0]["id"], "students": having("student"), "teachers": having("teacher"),
-        "enrollments": held["enrollments"][0]["id"], "demographics": next(one["id"] for one in held["users"] if one["birth_date"]),
-    }  # fmt: skip
-    nested = {
-        "schools": "classes courses enrollments students teachers terms", "classes": "students teachers", "courses": "classes",
-        "terms": "classes gradingPeriods", "students": "classes", "teachers": "classes", "users": "classes",
-    }  # fmt: skip
-    found = [f"/{name}" for name in ids] + [f"/{name}/{one}" for name, one in ids.items()]
-    found += [f"/{above}/{ids[above]}/{name}" for above, below in nested.items() for name in below.split()]
-    return found + [f"/schools/{taught['school_id']}/classes/{taught['id']}/{name}" for name in ("enrollments", "students", "teachers")]
-
-
-WRAPPERS = {
-    "orgs": ("orgs", "org"), "schools": ("orgs", "org"), "academicSessions": ("academicSessions", "academicSession"),
-    "terms": ("academicSessions", "academicSession"), "gradingPeriods": ("academicSessions", "academicSession"),
-    "courses": ("courses", "course"), "classes": ("classes", "class"), "users": ("users", "user"), "students": ("users", "user"),
-    "teachers": ("users", "user"), "enrollments": ("enrollments", "enrollment"), "demographics": ("demographics", "demographics"),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("version", list(BASES))
@@ -304,26 +270,6 @@ def test_id_and_secret_are_taken_from_the_header_or_the_form_and_never_from_the_
     assert requests.post(url, data={}, auth=("a", "b")).json()["error"] == "invalid_request"
     assert requests.get(url).status_code == 405
     assert requests.post(url, data=b"grant_type=%ff", auth=("a", "b")).status_code == 400
-
-
-def at_schools(console: Served, schools: set[str]) -> dict[str, set[str]]:
-    """What of the roster is at these schools, worked out record by record."""
-    held = {kind: {one["id"]: one for one in roster.records(console.store, SINGULAR[kind])} for kind in PLURALS}
-    sections = {name for name, one in held["sections"].items() if one["school_id"] in schools}
-    enrollments = {name for name, one in held["enrollments"].items() if one["section_id"] in sections}
-    users = {name for name, one in held["users"].items() if any(role["org_id"] in schools for role in one["roles"])}
-    users |= {held["enrollments"][name]["user_id"] for name in enrollments}
-    users |= {guardian for name in set(users) for guardian in held["users"][name]["guardian_ids"]} & held["users"].keys()
-    courses = {held["sections"][name]["course_id"] for name in sections}
-    courses |= {name for name, one in held["courses"].items() if one["org_id"] in schools}
-    orgs, above = set(schools), set(schools)
-    while above:
-        above = {held["orgs"][name]["parent_id"] for name in above if name in held["orgs"]} - {None}
-        orgs |= above
-    return {
-        "orgs": orgs, "courses": courses - {None}, "classes": sections, "users": users, "enrollments": enrollments,
-        "academicSessions": set(held["terms"]),
-    }  # fmt: skip
 
 
 def test_a_client_for_one_school_sees_what_is_there_and_nothing_else(console: Served, product: Product) -> None:
