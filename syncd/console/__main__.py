@@ -22,7 +22,7 @@ log = structlog.get_logger()
 # Connections at once, those of the live log among them; who comes then is told so (503).
 MOST = 1_500
 # Connections of a database that are kept open: a page asks a dozen questions, and to connect takes longer than to answer one.
-READERS = 4
+KEPT = 4
 
 
 def main() -> int:
@@ -31,7 +31,7 @@ def main() -> int:
     settings = load(path, secrets=())
     logs.configure_service(settings.log_level)
     console = settings.console
-    site = Site(path, settings, open_store(settings.store_url, create=False, readers=READERS))
+    site = Site(path, settings, open_store(settings.store_url, create=False, kept=KEPT))
     server = uvicorn.Server(
         uvicorn.Config(
             make_app(site),

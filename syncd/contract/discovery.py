@@ -18,10 +18,12 @@ def names() -> list[str]:
     return sorted({point.name for point in entry_points(group=GROUP)})
 
 
-def installed() -> list[tuple[str, str]]:
-    """(name, package and version and place) of each connector that is installed, by name."""
+@cache
+def installed() -> tuple[tuple[str, str], ...]:
+    """(name, package and version and place) of each connector that is installed, by name. What is installed over it later counts from the
+    next start on, as its code does."""
     found = [(point.name, point.value, point.dist) for point in entry_points(group=GROUP)]
-    return sorted((name, f"{dist.name} {dist.version}, {value}" if dist else value) for name, value, dist in found)
+    return tuple(sorted((name, f"{dist.name} {dist.version}, {value}" if dist else value) for name, value, dist in found))
 
 
 @cache

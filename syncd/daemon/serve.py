@@ -32,7 +32,7 @@ def serve(path: Path, settings: Settings) -> None:
     Raises StoreError or ConfigError when it can not start, DaemonRunning when another daemon serves the store, SyncdError when the
     scheduler died: then the service manager starts the daemon anew.
     """
-    store = open_store(settings.store_url)
+    store = open_store(settings.store_url, kept=settings.workers)
     if settings.cluster.enabled:
         with cluster.member(store, settings, members.SERVE) as membership:
             # What it needs is installed only where several machines share a store.

@@ -50,7 +50,7 @@ def work(path: Path, settings: Settings) -> None:
     and to be started anew.
     """
     cluster.require(settings)
-    store = open_store(settings.store_url)
+    store = open_store(settings.store_url, kept=settings.workers)
     try:
         with cluster.member(store, settings, members.WORKER) as membership:
             for name, where in discovery.installed():

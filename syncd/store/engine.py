@@ -32,14 +32,15 @@ class Store(ABC):
     def write(self, *, patient: bool = True) -> Iterator[Connection]:
         """A connection in a write transaction, committed at the end, rolled back on an exception. patient: wait for another who writes,
         where only one can; else that raises StoreError."""
-        with self.told(), self.connect().execution_options(immediate=True) as connection:
+        with self.told(), self._ready().execution_options(immediate=True) as connection:
             if not patient:
                 self._hurry(connection)
             with connection.begin():
                 yield connection
 
     def session(self) -> Connection:
-        """A connection of one's own, for a run and its temporary tables. The caller closes it."""
+        """A connection of one's own, for a run and its temporary tables (`syncd/sync/staging.py`). The caller closes it; where something
+        went wrong with it, it is invalidated first."""
         with self.told():
             return self.connect()
 
@@ -56,11 +57,15 @@ class Store(ABC):
         self.engine.dispose()
 
     def connect(self) -> Connection:
-        """A bare connection."""
+        """A bare connection, which ends when it is closed."""
         return self.engine.connect()
 
-    def _reading(self) -> Connection:
+    def _ready(self) -> Connection:
+        """A connection for one transaction."""
         return self.connect()
+
+    def _reading(self) -> Connection:
+        return self._ready()
 
     def _hurry(self, connection: Connection) -> None:
         """Let a connection wait for no other who writes."""

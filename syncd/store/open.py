@@ -22,9 +22,9 @@ def is_there(url: str) -> bool:
     return parsed.get_backend_name() != "sqlite" or Path(parsed.database or "").is_file()
 
 
-def open_store(url: str, *, create: bool = True, readers: int = 0) -> Store:
-    """Open the store at an SQLAlchemy URL, creating (a file only) and migrating it as needed. readers: how many connections of a database
-    are kept open for reading.
+def open_store(url: str, *, create: bool = True, kept: int = 0) -> Store:
+    """Open the store at an SQLAlchemy URL, creating (a file only) and migrating it as needed. kept: how many connections of a database
+    are kept open, for who asks it often.
 
     Raises ConfigError for a URL that is none or of another database, StoreError when it can not be opened, was made by a newer syncd, or
     (with create=False) is not there.
@@ -37,5 +37,5 @@ def open_store(url: str, *, create: bool = True, readers: int = 0) -> Store:
         case "sqlite":
             return open_file(parsed, create=create)
         case "postgresql":
-            return open_database(parsed.set(drivername="postgresql+psycopg"), readers)
+            return open_database(parsed.set(drivername="postgresql+psycopg"), kept)
     raise ConfigError(f"[store] url: {parsed.get_backend_name()} is not supported. {HOW}")

@@ -96,7 +96,7 @@ class Contents:
         """(fingerprints, ids) of one page's documents. Raises StoreError."""
         with self._turn, self._store.told():
             if self._connection is None:
-                self._connection = self._store.session()
+                self._connection = self._store.connect()
             with self._connection.begin():
                 return content(self._connection, self._source, resource, number)
 

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, event, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
@@ -30,41 +30,54 @@ TRIES = 5
 # A machine that is gone without a word is noticed in a minute and a half, not in the two hours that are usual: until then the server
 # keeps the locks of its runs. (No matter for a socket.)
 KEEPALIVES = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=15 -c tcp_keepalives_count=4"
-# Connections beside those that are kept, before one who reads has to wait.
-MOST = 20
+# On a kept connection: a way that is good for a small district's tables is none for a large one's, whose run may come next.
+PLANS = "-c plan_cache_mode=force_custom_plan"
+# Seconds for which a connection is kept: what a server process remembers of the tables it met grows.
+KEEP = 3600
 # Seconds to wait for others to end their reading, when tables are rewritten.
 WAIT_FOR_READER = 10
 
 
 class PostgresStore(Store):
-    """A database at a URL; its name is the database's. readers: connections for reading that are kept open, for who reads often."""
+    """A database at a URL; its name is the database's. kept: connections that are kept open between transactions, and as many between
+    runs, for who has many of them: each is a process of the server, which costs ten milliseconds to start."""
 
-    def __init__(self, url: URL, readers: int = 0) -> None:
+    def __init__(self, url: URL, kept: int = 0) -> None:
         options: dict[str, Any] = {
             "hide_parameters": True,
             "connect_args": {"connect_timeout": CONNECT, "application_name": "syncd", "options": f"-c timezone=UTC {KEEPALIVES}"},
         }
+        # Locks end with their connection.
         super().__init__(create_engine(url, poolclass=NullPool, **options), url.database or "")
-        event.listen(self.engine, "connect", _on_connect)
-        # A run's connections are its own: its temporary tables and locks end with them.
-        self._kept = create_engine(url, pool_size=readers, max_overflow=MOST, pool_pre_ping=True, **options) if readers else None
+        self._transactions = self._runs = self.engine
+        if kept:
+            # Who needs one more than are kept gets it: how many are at work at once is the caller's to bound.
+            options |= {"pool_size": kept, "max_overflow": -1, "pool_use_lifo": True, "pool_pre_ping": True, "pool_recycle": KEEP}
+            options["connect_args"] |= {"options": f"{options['connect_args']['options']} {PLANS}"}
+            self._transactions, self._runs = create_engine(url, **options), create_engine(url, **options)
+        for engine in self._engines:
+            event.listen(engine, "connect", _on_connect)
+
+    @property
+    def _engines(self) -> set[Engine]:
+        return {self.engine, self._transactions, self._runs}
 
     def close(self) -> None:
-        super().close()
-        if self._kept is not None:
-            self._kept.dispose()
+        for engine in self._engines:
+            engine.dispose()
 
     def connect(self) -> Connection:
-        """A bare connection; a server that is being started again is waited for, some seconds."""
-        patiently = Retrying(
-            retry=retry_if_exception(_is_away), stop=stop_after_attempt(TRIES), wait=wait_exponential(multiplier=0.5), reraise=True
-        )
-        found: Connection = patiently(self.engine.connect)
-        return found
+        return _patiently(self.engine)
+
+    def session(self) -> Connection:
+        with self.told():
+            return _patiently(self._runs)
+
+    def _ready(self) -> Connection:
+        return _patiently(self._transactions)
 
     def _reading(self) -> Connection:
-        connection = self.connect() if self._kept is None else self._kept.connect()
-        return connection.execution_options(isolation_level="REPEATABLE READ")
+        return self._ready().execution_options(isolation_level="REPEATABLE READ")
 
     def may_pass(self, problem: BaseException) -> bool:
         """A conflict (40001) or a deadlock (40P01)."""
@@ -100,7 +113,9 @@ class PostgresStore(Store):
 
     def call_connections(self, name: str) -> None:
         """Give the connections that are made from now on a name, by which others see that this process lives, and can end them."""
-        event.listen(self.engine, "do_connect", lambda _dialect, _record, _args, options: options.update(application_name=name))
+        for engine in self._engines:
+            event.listen(engine, "do_connect", lambda _dialect, _record, _args, options: options.update(application_name=name))
+            engine.dispose()
 
     def locked(self, what: str, busy: Callable[[str], SyncdError]) -> AbstractContextManager[None]:
         return self._locked("", what, busy)
@@ -172,6 +187,15 @@ def _why_refused(told: str) -> str:
     return "08001"
 
 
+def _patiently(engine: Engine) -> Connection:
+    """A connection; a server that is being started again is waited for, some seconds."""
+    tries = Retrying(
+        retry=retry_if_exception(_is_away), stop=stop_after_attempt(TRIES), wait=wait_exponential(multiplier=0.5), reraise=True
+    )
+    found: Connection = tries(engine.connect)
+    return found
+
+
 def _is_away(problem: BaseException) -> bool:
     """Whether the server could not be reached, or is being started or shut down; a refused sign-in is no such thing."""
     told = str(problem)
@@ -192,9 +216,9 @@ def _key(what: str) -> dict[str, int]:
     return {"ours": OURS, "what": zlib.crc32(what.encode()) - 2**31}
 
 
-def open_database(url: URL, readers: int = 0) -> PostgresStore:
+def open_database(url: URL, kept: int = 0) -> PostgresStore:
     """Open the database at a URL and bring it to the newest schema. Raises StoreError when it can not be used, or a newer syncd made it."""
-    store = PostgresStore(url, readers)
+    store = PostgresStore(url, kept)
     with store.told():
         migrations.upgrade(store.engine, store.name)
     return store

@@ -237,9 +237,9 @@ def _fail(store: Store, context: Context, report: RunReport, error: str) -> None
 class _Work:
     """One run at work: what the steps share."""
 
-    def __init__(self, store: Store, order: Order, context: Context, report: RunReport, journal: Journal) -> None:
+    def __init__(self, store: Store, order: Order, context: Context, report: RunReport, journal: Journal, connection: Connection) -> None:
         self.store, self.order, self.context, self.report, self.journal = store, order, context, report, journal
-        self.connection = store.session()
+        self.connection = connection
         self.connector: Connector | None = None
         self.contents = pages.Contents(store, order.source)
 
@@ -247,7 +247,6 @@ class _Work:
         if self.connector is not None:
             self.connector.close()
         self.contents.close()
-        self.connection.close()
 
     def tell(self, step: Step) -> None:
         """Say where the run stands. Raises Stopped when it is to stop."""
@@ -262,11 +261,20 @@ class _Work:
 
 
 def _steps(store: Store, order: Order, context: Context, report: RunReport, epoch: int, journal: Journal) -> None:
-    work = _Work(store, order, context, report, journal)
-    connection = work.connection
+    with store.told(), staging.session(store) as connection:
+        _carry_out(_Work(store, order, context, report, journal, connection), epoch)
+    if report.state == State.PLANNED:
+        return
+    if _grew(report):
+        store.take_stock()
+    _link(store, order, report, epoch)
+
+
+def _carry_out(work: "_Work", epoch: int) -> None:
+    """From fetch to commit."""
+    store, order, report, connection = work.store, work.order, work.report, work.connection
     try:
         with store.told():
-            staging.create(connection)
             pulled = None
             if order.approves is None and order.undoes is None:
                 pulled = _pull(work)
@@ -288,9 +296,6 @@ def _steps(store: Store, order: Order, context: Context, report: RunReport, epoc
             _settle(work)
     finally:
         work.close()
-    if _grew(report):
-        store.take_stock()
-    _link(store, order, report, epoch)
 
 
 def _apply(work: _Work, epoch: int, pulled: Staged | None, at: datetime) -> None:
@@ -396,6 +401,7 @@ def _fetch(work: _Work, connector: Connector) -> tuple[Staged, confirm.Confirmed
                 (log.info if problem.known else log.warning)("pulling everything", error=str(problem))
                 staging.empty(connection)
     report.mode = Mode.FULL
+    staging.unindex(connection)
     known = None if order.anew else _known(work, connector.resources())
     if known is not None:
         work.context.known = known

@@ -1,16 +1,29 @@
 """The staging tables: temporary ones of the run's own connection, so that a run that dies leaves nothing behind, and a run
-that is still fetching locks nobody out."""
+that is still fetching locks nobody out.
+
+To make them costs PostgreSQL more than a small pull does with them. Where the store keeps connections, a run that was small and came to its
+end leaves its tables, empty, to the next one that gets the connection.
+"""
 
 import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy.exc import SQLAlchemyError
 
 from syncd.roster.kinds import KINDS, PLURAL, fields
 from syncd.store.columns import JsonText, UtcTime
+from syncd.store.engine import Store
 from syncd.store.tables import column_type
 
 metadata = MetaData()
+
+# What a connection knows of itself: that it has these tables, and that they are empty.
+EMPTY = "staging is empty"
+# Bytes in the tables of a run above which they are left to no other: so much takes long to delete, and memory of the server's.
+MUCH = 1024 * 1024
 
 
 def _staged(kind: str) -> Table:
@@ -168,17 +181,60 @@ pairs = Table(
 )
 
 
+@contextmanager
+def session(store: Store) -> Iterator[Connection]:
+    """A connection with empty staging tables of its own, for a run. What ends with an exception is left to no other."""
+    connection = store.session()
+    try:
+        if not connection.info.pop(EMPTY, False):
+            create(connection)
+        yield connection
+        _leave(connection)
+    except BaseException:
+        connection.invalidate()
+        raise
+    finally:
+        connection.close()
+
+
 def create(connection: Connection) -> None:
-    """Make the run's own staging tables; they go with the connection."""
+    """Make the staging tables; they go with the connection."""
     with connection.begin():
         _create(connection)
 
 
 def empty(connection: Connection) -> None:
-    """Begin anew: what was staged so far is not to be used."""
+    """Begin anew, without an index: what was staged so far is not to be used."""
     with connection.begin():
         metadata.drop_all(connection, checkfirst=False)
         _create(connection)
+
+
+def unindex(connection: Connection) -> None:
+    """Drop the indexes that a run before this one left, before much is staged."""
+    if connection.dialect.name == "postgresql":
+        with connection.begin():
+            _do(connection, (f"DROP INDEX IF EXISTS {_name(table, on)}" for table, on in (*_INDEXES, *_OF_PEOPLE)))
+
+
+def _leave(connection: Connection) -> None:
+    """Leave empty tables behind, of which the server keeps no byte, or none. What a run did stands, and no fault here may say otherwise."""
+    if connection.dialect.name != "postgresql":
+        return
+    try:
+        # Neither goes within a transaction.
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        if int(connection.exec_driver_sql(_BYTES).scalar_one()) > MUCH:
+            connection.invalidate()
+            return
+        _do(connection, (f"DELETE FROM {table}" for table in metadata.tables))
+        connection.exec_driver_sql(f"VACUUM {', '.join(metadata.tables)}")
+        connection.info[EMPTY] = True
+    except SQLAlchemyError:
+        connection.invalidate()
+
+
+_BYTES = "SELECT coalesce(sum(pg_relation_size(oid)), 0) FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'"
 
 
 def _create(connection: Connection) -> None:
@@ -190,12 +246,7 @@ def _create(connection: Connection) -> None:
 def index(connection: Connection) -> None:
     """Index what was staged, once it is all there: cheaper than keeping an index while rows stream in."""
     with connection.begin():
-        for kind in KINDS:
-            # With `gone`, the index alone tells whether somebody is there.
-            _index(connection, f"staged_{PLURAL[kind]}", "id, gone")
-        _index(connection, "staged_parts", "user_id, guardian_id")
-        _index(connection, "staged_parts", "resource, document_id")
-        _index(connection, "staged_unreadable", "resource, document_id")
+        _index(connection, _INDEXES)
         count(connection)
 
 
@@ -204,8 +255,7 @@ def count(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         # Rows that it looks at are 300 times this; a tenth of what is usual tells as much.
         connection.exec_driver_sql("SET LOCAL default_statistics_target = 10")
-        for table in metadata.tables:
-            connection.exec_driver_sql(f"ANALYZE {table}")
+        connection.exec_driver_sql(f"ANALYZE {', '.join(metadata.tables)}")
     else:
         connection.exec_driver_sql("PRAGMA analysis_limit = 1000")
         connection.exec_driver_sql("ANALYZE temp")
@@ -222,13 +272,34 @@ def count(connection: Connection) -> None:
 
 def index_people(connection: Connection) -> None:
     """Index what tells a person, in the caller's transaction: only asked for when somebody comes while somebody goes."""
-    for column in ("student_number", "state_id", "lower(email)"):
-        _index(connection, "staged_users", column)
+    _index(connection, _OF_PEOPLE)
 
 
-def _index(connection: Connection, table: str, on: str) -> None:
-    name = re.sub(r"\W+", "_", f"ix_{table}_{on}")
-    connection.exec_driver_sql(f"CREATE INDEX IF NOT EXISTS {name} ON {table} ({on})")
+# (table, on what). With `gone`, the index alone tells whether somebody is there.
+_INDEXES = (
+    *((f"staged_{PLURAL[kind]}", "id, gone") for kind in KINDS),
+    ("staged_parts", "user_id, guardian_id"),
+    ("staged_parts", "resource, document_id"),
+    ("staged_unreadable", "resource, document_id"),
+)
+_OF_PEOPLE = tuple(("staged_users", column) for column in ("student_number", "state_id", "lower(email)"))
+
+
+def _index(connection: Connection, indexes: Iterable[tuple[str, str]]) -> None:
+    _do(connection, (f"CREATE INDEX IF NOT EXISTS {_name(table, on)} ON {table} ({on})" for table, on in indexes))
+
+
+def _name(table: str, on: str) -> str:
+    return re.sub(r"\W+", "_", f"ix_{table}_{on}")
+
+
+def _do(connection: Connection, statements: Iterable[str]) -> None:
+    """Do one after the other; a server is asked once."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("; ".join(statements), execution_options={"no_parameters": True})
+    else:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
 
 
 def columns(table: Table) -> tuple[str, ...]:

@@ -281,7 +281,7 @@ def test_a_password_comes_from_a_secret_and_never_stands_in_the_url(tmp_path: Pa
 
 def test_connections_that_are_kept_for_reading_see_what_is_new_and_outlive_the_servers_end_of_them() -> None:
     url = stores.server().fresh()
-    writer, reader = open_store(url), open_store(url, readers=2)
+    writer, reader = open_store(url), open_store(url, kept=2)
     pids = set()
     for number in range(4):
         with writer.write() as connection:
