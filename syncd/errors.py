@@ -13,7 +13,7 @@
     ├── NothingHeld            2   a run that was to be approved or rejected holds nothing
     ├── AccountError           2   what is asked of an account or a token can not be: taken, too short, not there, the last admin
     ├── SignInDenied           1   the name or the password is wrong, or the account is disabled: nobody is told which
-    ├── TooManyTries           1   too many sign-ins went wrong: this one has to wait, and was not looked at
+    ├── TooManyTries           1   too many passwords were wrong: this one has to wait, and was not looked at
     ├── CanNotUndo             1   later runs changed the same records, or its values were purged
     └── SourceError            1   the source did not give what was asked
         ├── FullPullNeeded         it can not say what changed: everything has to be pulled (the run does so by itself)
@@ -101,11 +101,11 @@ class SignInDenied(SyncdError):
 
 
 class TooManyTries(SyncdError):
-    """Too many sign-ins went wrong; this one was not looked at. `seconds`: until the next try."""
+    """Too many passwords were wrong; this one was not looked at. `seconds`: until the next try."""
 
     def __init__(self, seconds: int) -> None:
         minutes = -(-seconds // 60)
-        super().__init__("too many sign-ins went wrong.", advice=f"Try again in {minutes} minute{'s' if minutes > 1 else ''}.")
+        super().__init__("too many passwords were wrong.", advice=f"Try again in {minutes} minute{'s' if minutes > 1 else ''}.")
         self.seconds = seconds
 
 

@@ -5,15 +5,16 @@ from typing import Any
 
 import msgspec
 
-from syncd.contract.connector import ConnectorSettings, Resource
+from syncd.contract.connector import MayKeepPasswords, Resource
 from syncd.contract.document import Document, Problem, Reading
 from syncd.contract.handed import HandedConnector
 from syncd.contract.opening import opened
+from syncd.contract.passwords import FIELD, SealedPassword
 from syncd.roster.kinds import KINDS, SINGULAR
 
 
-class ByHandSettings(ConnectorSettings):
-    """There is nothing to set: nobody is asked."""
+class ByHandSettings(MayKeepPasswords):
+    """Nobody is asked, so that there is little to set."""
 
 
 class ByHandConnector(HandedConnector):
@@ -28,12 +29,13 @@ class ByHandConnector(HandedConnector):
         found = opened(document, "id")
         if isinstance(found, Problem):
             return Reading(problems=[found])
-        _, sent = found
+        record_id, sent = found
+        sealed = sent.pop(FIELD, None)
         try:
             record: Any = msgspec.convert(sent, KINDS[SINGULAR[document.resource]])
         except msgspec.ValidationError:
             return Reading(problems=[Problem("not-a-record")])
-        return Reading(records=[record])
+        return Reading(records=[record], passwords=[SealedPassword(record_id, sealed)] if sealed else [])
 
 
 __all__ = ["ByHandConnector"]

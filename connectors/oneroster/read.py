@@ -8,6 +8,7 @@ from typing import Any
 
 from syncd.contract.document import Document, Problem, Reading
 from syncd.contract.opening import Fields, opened
+from syncd.contract.passwords import FIELD
 from syncd.roster.course import Course
 from syncd.roster.enrollment import Enrollment
 from syncd.roster.fields import (
@@ -254,6 +255,7 @@ _USER = BOOKKEEPING | {
     "userProfiles",
     "pronouns",
     "resources",
+    FIELD,
 }
 
 

@@ -21,7 +21,7 @@ MISSPELT = {
     "orgsourcedid": "orgSourcedIds",
     "termsourcedid": "termSourcedIds",
 }
-# Of no use to a roster, or nobody's business; never kept.
+# Of no use to a roster, or nobody's business; never kept as they are.
 UNREAD = frozenset({"password", "resourceSourcedIds", "userProfileSourcedId"})
 # What has to be there for a file to be read at all.
 NEEDED = {

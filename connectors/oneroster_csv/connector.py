@@ -146,7 +146,7 @@ class OneRosterCsvConnector(FilesConnector):
     @contextmanager
     def _table(self, bundle: Bundle, name: str, told: Manifest) -> Iterator[Table]:
         with bundle.open(_file(name)) as stream:
-            yield Table(CsvFile(bundle.names[_file(name)], self.context.source, stream), name, told.version)
+            yield Table(CsvFile(bundle.names[_file(name)], self.context.source, stream), name, told.version, self.seal)
 
     def _odd(self, bundle: Bundle, told: Manifest) -> Iterator[Page]:
         odd = [*((rule, bundle.path.name) for rule in bundle.told), *told.told]

@@ -1,8 +1,13 @@
 """A row's document → records. OneRoster's own reader does it: a row has the shape that a record has over REST. Pure."""
 
+import msgspec
+
 from connectors.oneroster.read import read as read_rest
 from syncd.contract.document import Document, Reading
+from syncd.contract.passwords import FIELD, SealedPassword
 from syncd.files.told import parted
+
+_SEALED = f'"{FIELD}":'.encode()
 
 
 def read(document: Document) -> Reading:
@@ -12,4 +17,6 @@ def read(document: Document) -> Reading:
         return Reading(problems=told)
     reading = read_rest(document)
     reading.problems += told
+    if _SEALED in document.raw and document.id is not None and not any(record.gone for record in reading.records):
+        reading.passwords.append(SealedPassword(document.id, msgspec.json.decode(document.raw)[FIELD]))
     return reading

@@ -12,6 +12,7 @@ import msgspec
 
 from connectors.oneroster_csv.columns import FIELDS, MISSPELT, NEEDED, UNREAD
 from syncd.contract.document import Document, Page
+from syncd.contract.passwords import FIELD, LONGEST, Seal
 from syncd.errors import BadFile
 from syncd.files.formula import untamed
 from syncd.files.oneroster import LEFT_OUT, columns
@@ -27,8 +28,9 @@ _Cell = tuple[int, str, Callable[[str], Any] | None, str | None]
 class Table:
     """A file's documents. mode: `bulk` or `delta`, as its rows say; None before the first. Raises BadFile."""
 
-    def __init__(self, file: CsvFile, name: str, version: str) -> None:
-        self.file, self.name = file, name
+    def __init__(self, file: CsvFile, name: str, version: str, seal: Seal | None = None) -> None:
+        """seal: to keep the passwords of users with."""
+        self.file, self.name, self._seal = file, name, seal
         self.mode: str | None = None
         self._told: list[tuple[str, str]] = []
         self._cells = self._plan(version)
@@ -77,6 +79,7 @@ class Table:
             if name not in found:
                 raise self.file.bad(1, f"there is no column {name}", "Every file needs it: export the file anew.")
         self._places = found
+        self._password = found.get("password") if self.name == "users" else None
         lacking = [name for name in known if name not in found and name != LEFT_OUT]
         if lacking:
             self._told.append(("column-missing", f"{self.file.name}: {', '.join(lacking)}"))
@@ -102,6 +105,8 @@ class Table:
         record_id = sent.get("sourcedId")
         if record_id is None:
             wrong.append(["no-id", f"line {row.line}", True])
+        elif self._seal is not None and self._password is not None and 0 < len(word := untamed(cells[self._password].strip())) <= LONGEST:
+            sent[FIELD] = self._seal.seal(record_id, word)
         self._judge(row, sent, wrong)
         if wrong:
             sent[TOLD] = wrong

@@ -104,7 +104,7 @@ class TemplatesConnector(FilesConnector):
         name = files[kind]
         with bundle.open(name) as stream:
             file = opened(bundle.names[name], self.context.source, stream, lambda cells: is_header(kind, cells))
-            with Table(file, kind, demographics=self.settings.demographics, districts=districts) as table:
+            with Table(file, kind, demographics=self.settings.demographics, districts=districts, seal=self.seal) as table:
                 yield table
 
 

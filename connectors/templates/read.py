@@ -7,6 +7,7 @@ from typing import Any
 
 from syncd.contract.document import Document, Problem, Reading
 from syncd.contract.opening import Fields, opened
+from syncd.contract.passwords import FIELD, SealedPassword
 from syncd.files.told import parted
 from syncd.roster.enrollment import Enrollment
 from syncd.roster.fields import GRADES, LONGEST_ID, day, in_school_order, reference, storable, text
@@ -118,7 +119,9 @@ def _student(record_id: str, sent: Fields, reading: Reading) -> None:
 
 
 def _person(record_id: str, sent: Fields, reading: Reading) -> Fields:
-    """What users and students have in common; and their demographics, where they were asked for."""
+    """What users and students have in common; and their demographics and passwords, where they were asked for."""
+    if sealed := text(sent.get(FIELD)):
+        reading.passwords.append(SealedPassword(record_id, sealed))
     told = sent.get("demographics")
     if isinstance(told, dict) and told:
         born = _birth_date(told.get("Birthdate"), reading)

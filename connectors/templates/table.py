@@ -1,7 +1,7 @@
 """One file → documents: {id, a column's name: its cell, or its cells where they are parted by semicolons, extra: {other column: cell}}.
 
-Columns are found by name, in any order and case. What is nobody's business never gets into a document: passwords at all, demographics
-unless they were asked for.
+Columns are found by name, in any order and case. What is nobody's business never gets into a document: passwords, and demographics,
+unless they were asked for; and of what opens an account under another name nothing ever.
 """
 
 import re
@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from syncd.contract.document import Document, Page
+from syncd.contract.passwords import FIELD, LONGEST, Seal
 from syncd.files.formula import untamed
 from syncd.files.rows import ROWS_OF_A_HABIT, Row, RowFile, longest
 from syncd.files.templates import KINDS, Column, is_directive, plain
 from syncd.files.told import TOLD, told_page
+from syncd.files.unread import is_password, is_unread
 from syncd.files.zeros import Widths
 
 # Documents of a page.
@@ -27,8 +29,6 @@ MORE = {
     "users": (Column("MiddleName", ""),),
     "students": (Column("MiddleName", ""), Column("Email", "")),
 }
-# Names of columns, in plain letters. Never read: what they have in them opens an account.
-_SECRET_PARTS, _SECRETS = ("password", "passwd", "passcode", "passphrase"), frozenset({"pwd", "pin", "secret"})
 # Read only when demographics are asked for, but for the language: {name: as it is called from there on}.
 DEMOGRAPHICS = {
     "birthdate": "Birthdate", "birthday": "Birthdate", "dateofbirth": "Birthdate", "dob": "Birthdate", "gender": "Gender", "sex": "Gender",
@@ -61,11 +61,14 @@ class _Cell(NamedTuple):
 class Table:
     """A file's documents. full: whether it lists everything; lacks: the optional columns that it has not. Raises BadFile."""
 
-    def __init__(self, file: RowFile, kind: str, *, demographics: bool, districts: Collection[str] | None = ()) -> None:
-        """districts: the numbers of the organizations that are districts; None: nobody said."""
+    def __init__(
+        self, file: RowFile, kind: str, *, demographics: bool, districts: Collection[str] | None = (), seal: Seal | None = None
+    ) -> None:
+        """districts: the numbers of the organizations that are districts; None: nobody said. seal: to keep passwords with."""
         self.file, self.kind = file, kind
         self.rows = 0
-        self._demographics, self._districts = demographics, districts
+        self._demographics, self._districts, self._seal = demographics, districts, seal
+        self._password: int | None = None
         self._told: list[tuple[str, str]] = []
         self._number = KINDS[kind][0].name
         self._longest = len(file.header)
@@ -122,7 +125,9 @@ class Table:
                     1, f"column {place + 1} means the same as column {found[called] + 1}", "Leave one of them out: nobody can tell which."
                 )
             found[called] = place
-            if name in _SECRETS or any(part in name for part in _SECRET_PARTS):
+            if is_unread(written):
+                if is_password(written) and self.kind in PREFIX:
+                    self._password = place
                 continue
             if column and written.lower() not in (one.lower() for one in (column.name, *column.also)):
                 self._told.append(("column-name", f"{self.file.name}, column {place + 1}"))
@@ -183,6 +188,8 @@ class Table:
             wrong.append(["missing", "Role", True])
         if record_id is not None:
             record_id = sent["id"] = PREFIX.get(self.kind, "") + record_id
+            if self._seal is not None and self._password is not None and 0 < len(word := untamed(cells[self._password].strip())) <= LONGEST:
+                sent[FIELD] = self._seal.seal(record_id, word)
         if self.kind == "users":
             self._note_districts(sent)
         if wrong:

@@ -75,7 +75,7 @@ def add(
     json: Json = False,
 ) -> None:
     """Enter one student, teacher, member of staff, section or school by hand. Whoever could be the same person is told before."""
-    configured, store = opened()
+    configured, store = opened(secrets=(source,))
     into = configured.source(source)
     handing.check(into)
     if what is Who.SCHOOL:
@@ -121,7 +121,7 @@ def edit(
     json: Json = False,
 ) -> None:
     """Change what was entered by hand of a person or section; what is left out stays. With --person, those and nobody else are in it."""
-    configured, store = opened()
+    configured, store = opened(secrets=(source,))
     into = configured.source(source)
     handing.check(into)
     if handing.kind_of(store, into, record_id) == "section":
@@ -145,7 +145,7 @@ def deactivate(
     json: Json = False,
 ) -> None:
     """Deactivate a person or section that was entered by hand. Nothing is deleted: `syncd undo` brings it back."""
-    configured, store = opened()
+    configured, store = opened(secrets=(source,))
     into = configured.source(source)
     handing.check(into)
     documents = handing.gone(store, into, handing.kind_of(store, into, record_id), record_id)

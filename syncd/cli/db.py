@@ -121,6 +121,7 @@ WHAT = {
     "waiting": "waiting enrollments of these users",
     "links": "links of these users with other sources",
     "held": "held changes",
+    "passwords": "passwords' hashes",
     "quarantine": "quarantine rows",
     "log": "log lines",
     "orders": "orders that were asked for in the console",

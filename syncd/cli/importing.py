@@ -35,19 +35,20 @@ def import_(
     json: Json = False,
 ) -> None:
     """Take in the students of one school. Every row is checked before anything is changed; who is in it already is updated."""
-    configured, store = opened()
+    configured, store = opened(secrets=(source,))
     into = configured.source(source)
     handing.check(into)
-    chosen = _chosen(column or [])
+    chosen, seal = _chosen(column or []), handing.seal(into)
     with file.open("rb") as stream:
         remembered = columns.of(store, source) | chosen
         with closing(sheets.opened(file.name, source, stream)) as sheet:
-            checked = spreadsheet.verify(sheet, school, spreadsheet.match(sheet.header, remembered), configured.today())
+            matched = spreadsheet.match(sheet.header, remembered)
+            checked = spreadsheet.verify(sheet, school, matched, configured.today(), passwords=seal is not None)
     if checked.wrong:
         _tell(checked, errors, json)
         raise typer.Exit(2)
     before = handing.school(store, into, school, [one for one in configured.sources if one != source])
-    people = [person.document(person.new_id()) for person in checked.people.values()]
+    people = [person.document(person.new_id(), seal) for person in checked.people.values()]
     report = handing.hand_in(store, into, [*before, *people], by=here(), today=configured.today(), dry_run=dry_run)
     columns.remember(store, source, checked.matched)
     if json:

@@ -141,13 +141,18 @@ def enter(site: Site, who: Who, source: str, school_id: str, documents: list[Doc
 def hand_in(site: Site, who: Who, source: str, documents: list[Document], *, dry_run: bool = False) -> RunReport:
     """Take in records that somebody entered, at once: whoever did so waits for it. Raises as a run does."""
     may_see(who, source, refuse=True)
-    return handing.hand_in(site.store, site.settings.source(source), documents, by=who, today=site.settings.today(), dry_run=dry_run)
+    return handing.hand_in(site.store, whole(site, source), documents, by=who, today=site.settings.today(), dry_run=dry_run)
 
 
 def change(site: Site, who: Who, source: str, documents: list[Document]) -> RunReport:
     """Change or deactivate a person or section that was entered, by somebody who has it before them."""
     may_see(who, source, refuse=True)
-    return handing.change(site.store, site.settings.source(source), documents, by=who, today=site.settings.today())
+    return handing.change(site.store, whole(site, source), documents, by=who, today=site.settings.today())
+
+
+def whole(site: Site, source: str) -> Source:
+    """A source with its secrets, which nothing else here needs. Raises UnknownSource."""
+    return kept.complete(site.settings, site.store, secrets=(source,)).source(source)
 
 
 def alike(site: Site, who: Who, person: Person) -> list[Alike]:

@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from syncd import __version__
 from syncd.console import health, safety
-from syncd.console.api import changes, live, roster, runs, sources
+from syncd.console.api import changes, live, passwords, roster, runs, sources
 from syncd.console.api.answers import Problem
 from syncd.console.oneroster import routes as rostering
 from syncd.console.oneroster import token
@@ -25,13 +25,13 @@ from syncd.console.pages.page import confirm_page, problem_page, wants_page
 from syncd.console.site import Site
 from syncd.console.tail import TooMany
 from syncd.console.who import NotAllowed, ProofNeeded, SignInNeeded
-from syncd.errors import AlreadyRunning, CanNotUndo, ConfigError, NothingHeld, StoreError, SyncdError, Unknown, UnknownSource
+from syncd.errors import AlreadyRunning, CanNotUndo, ConfigError, NothingHeld, StoreError, SyncdError, TooManyTries, Unknown, UnknownSource
 
 log = structlog.get_logger()
 
 HERE = Path(__file__).parent
 # What answers programs, and what answers people.
-API = tuple(part.router for part in (sources, runs, changes, roster, live))
+API = tuple(part.router for part in (sources, runs, changes, roster, passwords, live))
 PAGES = tuple(
     part.router
     for part in (
@@ -63,6 +63,7 @@ STATUS: tuple[tuple[type[SyncdError], int], ...] = (
     (NothingHeld, 409),
     (CanNotUndo, 409),
     (ConfigError, 422),
+    (TooManyTries, 429),
     (StoreError, 503),
     (TooMany, 503),
     (SyncdError, 409),
@@ -102,10 +103,13 @@ def make_app(site: Site) -> FastAPI:
     return app
 
 
-def _answer(request: Request, status: int, problem: Problem) -> Response:
+def _answer(request: Request, status: int, problem: Problem, seconds: int | None = None) -> Response:
+    """seconds: after which it may be tried again."""
     if wants_page(request):
         return problem_page(request, status, problem)
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if seconds is not None:
+        headers["Retry-After"] = str(seconds)
     return JSONResponse(problem.model_dump(), status, headers)
 
 
@@ -114,7 +118,8 @@ async def _told(request: Request, problem: Exception) -> Response:
     status = next(status for kind, status in STATUS if isinstance(problem, kind))
     if isinstance(problem, ProofNeeded) and wants_page(request):
         return confirm_page(request, status, str(problem), await request.form())
-    return _answer(request, status, Problem(error=problem.message, advice=problem.advice))
+    seconds = problem.seconds if isinstance(problem, TooManyTries) else None
+    return _answer(request, status, Problem(error=problem.message, advice=problem.advice), seconds)
 
 
 def _unreadable(request: Request, problem: Exception) -> Response:

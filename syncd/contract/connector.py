@@ -8,17 +8,20 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from syncd.contract.document import Cursor, Document, Finished, Page, Presence, Reading
 from syncd.contract.known import Known
+from syncd.contract.passwords import Seal
 from syncd.errors import Stopped
 from syncd.report import Traffic
 from syncd.roster.scope import Scope
+from syncd.secret import Secret
 
 # What a field may say of itself for the console's form, as `Field(…, json_schema_extra=ADVANCED)`; joined by |.
 # It is seldom changed: fold it away.
@@ -41,6 +44,18 @@ class ConnectorSettings(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True, frozen=True)
+
+
+class MayKeepPasswords(ConnectorSettings):
+    """Of a connector whose files may have passwords in them, which are left out unless this is set."""
+
+    password_key: Secret | None = Field(
+        None,
+        title="Key for passwords",
+        description="Set it to keep the passwords that files have in them, as hashes that nobody can read (`syncd db new-key` makes one). "
+        "Without it they are left out.",
+        json_schema_extra=ADVANCED,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +141,13 @@ class Connector(ABC):
         """settings: an instance of `settings_model`. Opens nothing and asks nothing yet."""
         self.settings = settings
         self.context = context
+
+    @cached_property
+    def seal(self) -> Seal | None:
+        """What passwords are sealed with; None: the source does not ask to keep them, and they are left out. Raises SourceError for a key
+        that is none."""
+        key = self.settings.password_key if isinstance(self.settings, MayKeepPasswords) else None
+        return Seal(key, self.context.source) if key is not None else None
 
     @abstractmethod
     def resources(self) -> tuple[Resource, ...]:

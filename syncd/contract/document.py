@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from syncd.contract.known import Same, Tag, fingerprint
+from syncd.contract.passwords import SealedPassword
 from syncd.roster.kinds import Record
 from syncd.roster.user import UserPart
 
@@ -83,8 +84,9 @@ class Problem:
 
 @dataclass(slots=True)
 class Reading:
-    """What a document says: records, parts of users whom other documents describe, and what could not be used."""
+    """What a document says: records, parts of users whom other documents describe, passwords, and what could not be used."""
 
     records: list[Record] = field(default_factory=list)
     parts: list[UserPart] = field(default_factory=list)
+    passwords: list[SealedPassword] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)

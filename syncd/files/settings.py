@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from syncd.contract.connector import ADVANCED, ConnectorSettings, shown_for
+from syncd.contract.connector import ADVANCED, MayKeepPasswords, shown_for
 from syncd.http.settings import Base, CaFile
 from syncd.secret import Secret
 
@@ -18,7 +18,7 @@ the server's administrator says)"
 )
 
 
-class FilesSettings(ConnectorSettings):
+class FilesSettings(MayKeepPasswords):
     """Where the files are, and what is taken from them."""
 
     place: Literal["here", "sftp", "s3"] = Field(

@@ -5,7 +5,7 @@ One student by a form and ten thousand by a spreadsheet are checked by the same 
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 from uuid import uuid4
@@ -13,6 +13,7 @@ from uuid import uuid4
 import msgspec
 
 from syncd.contract.document import Document
+from syncd.contract.passwords import FIELD, Seal
 from syncd.roster.fields import GRADES, LONGEST_ID, day, text
 from syncd.settings.mistakes import Mistake
 
@@ -54,14 +55,16 @@ NAMES = {one.name: one for one in FIELDS}
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What was entered, found right. values: by the names of FIELDS, without what was left empty."""
+    """What was entered, found right. values: by the names of FIELDS, without what was left empty. password: out of a file, of a source that
+    keeps them."""
 
     role: str
     school_id: str
     values: dict[str, str]
+    password: str | None = field(default=None, repr=False)
 
-    def document(self, record_id: str) -> Document:
-        """The record that it is, as the source by hand has it."""
+    def document(self, record_id: str, seal: Seal | None = None) -> Document:
+        """The record that it is, as the source by hand has it. seal: what a password is sealed with."""
         values, role = self.values, self.role
         extra = {name: values[name] for name in ("language",) if name in values}
         groups = [part for part in map(str.strip, values.get("groups", "").split(";")) if part]
@@ -76,6 +79,8 @@ class Person:
             "identifiers": [{"type": "identifier", "value": number}] if number and role != "student" else [],
             "extra": extra | ({"groups": groups} if groups else {}),
         }
+        if seal is not None and self.password is not None:
+            record[FIELD] = seal.seal(record_id, self.password)
         return Document("users", record_id, msgspec.json.encode(record))
 
     def new_id(self) -> str:

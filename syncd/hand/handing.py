@@ -11,6 +11,7 @@ from syncd.account import Who
 from syncd.contract.connector import Context
 from syncd.contract.document import Document
 from syncd.contract.handed import handing
+from syncd.contract.passwords import Seal
 from syncd.errors import ConfigError, Unknown
 from syncd.report import Mode, RunReport, State, Trigger
 from syncd.settings.guard import Limit
@@ -30,6 +31,11 @@ def check(source: Source) -> None:
             f"{source.name}: its records come from a SIS, which would take them back. Make a source for those that are entered: "
             'connector = "by-hand".'
         )
+
+
+def seal(source: Source) -> Seal | None:
+    """What the passwords of a file are sealed with, of a source that keeps them. Raises SourceError."""
+    return source.connect(Context(source.name)).seal
 
 
 def hand_in(store: Store, source: Source, documents: Sequence[Document], *, by: Who, **options: Any) -> RunReport:

@@ -3,12 +3,14 @@
 import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from io import StringIO
 
+from syncd.contract.passwords import LONGEST as LONGEST_PASSWORD
 from syncd.files.formula import tamed, untamed
 from syncd.files.rows import RowFile
+from syncd.files.unread import is_password, is_unread
 from syncd.hand.entered import FIELDS, NAMES, Person, check
 
 MOST_ROWS = 10_000
@@ -23,8 +25,6 @@ _ALSO = {
     "birthdate": "birth_date", "dateofbirth": "birth_date", "dob": "birth_date", "middlename": "middle_name",
     "preferredfirstname": "preferred_given_name", "phone": "phone", "language": "language", "group": "groups", "groups": "groups",
 }  # fmt: skip
-# Never read.
-UNREAD = ("password",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +51,17 @@ def match(header: Sequence[str], remembered: Mapping[str, str] = {}) -> dict[str
     found: dict[str, str] = {}
     for column in header:
         name = remembered.get(column.lower(), _ALSO.get(re.sub(r"[^a-z]", "", column.lower())))
-        if name in NAMES and name not in found.values():
+        if name in NAMES and name not in found.values() and not is_unread(column):
             found[column] = name
     return found
 
 
-def verify(sheet: RowFile, school_id: str, matched: Mapping[str, str], today: date) -> Checked:
-    """Check every row of a school's students. Raises BadFile."""
+def verify(sheet: RowFile, school_id: str, matched: Mapping[str, str], today: date, *, passwords: bool = False) -> Checked:
+    """Check every row of a school's students. passwords: take them along, too. Raises BadFile."""
     done = Checked(matched=dict(matched))
     places = {matched[column]: place for place, column in enumerate(sheet.header) if column in matched}
-    done.left = [column for column in sheet.header if column and column not in matched]
+    secret = next((place for place, column in enumerate(sheet.header) if is_password(column)), None) if passwords else None
+    done.left = [column for place, column in enumerate(sheet.header) if column and column not in matched and place != secret]
     called = {name: column for column, name in matched.items()}
     for one in FIELDS:
         if "student" in one.needed and one.name not in places:
@@ -77,6 +78,8 @@ def verify(sheet: RowFile, school_id: str, matched: Mapping[str, str], today: da
         done.wrong += [Wrong(row.line, called.get(one.key, NAMES[one.key].title), one.words) for one in mistakes]
         if person is None:
             continue
+        if secret is not None and secret < len(row.cells) and 0 < len(word := untamed(row.cells[secret].strip())) <= LONGEST_PASSWORD:
+            person = replace(person, password=word)
         for name, lines in seen.items():
             value = person.values.get(name, "").lower()
             if value and value in lines:

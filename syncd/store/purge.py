@@ -18,7 +18,7 @@ from syncd.account import Who
 from syncd.errors import AlreadyRunning, StoreError
 from syncd.report import State
 from syncd.roster.kinds import KINDS, PLURAL, fields
-from syncd.store import audit, jsontext, lease, orders, pages, sessions, tombstones
+from syncd.store import audit, jsontext, lease, orders, pages, passwords, sessions, tombstones
 from syncd.store.columns import UtcTime
 from syncd.store.engine import Store
 from syncd.store.tables import (
@@ -242,6 +242,7 @@ class _Purge:
         counts["waiting"] = self._waiting()
         counts["links"] = self._links()
         counts["held"] = sum(self._held(kind) for kind in PERSONAL) + self._held_long()
+        counts["passwords"] = passwords.forget(self._connection, self._source, self._people())
         counts["quarantine"] = self._quarantine()
         counts["log"] = self._log()
         counts["orders"] = self._orders()

@@ -37,6 +37,11 @@ def of_client(client_id: str, address: str) -> dict[str, Limits]:
     return {_key("client", client_id): BY_NAME, _key("client's address", _network(address)): BY_ADDRESS}
 
 
+def of_person(source: str, user_id: str) -> str:
+    """The key of a person of the roster, whoever asks."""
+    return _key("person", source, user_id)
+
+
 def of_name(name: str) -> str:
     """The key of a name, from wherever it is tried."""
     return _key("name", name)

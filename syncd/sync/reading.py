@@ -35,6 +35,7 @@ class Read:
     nameless: bool = False
     rows: dict[str, list[Row]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
     parts: list[Row] = field(default_factory=list)
+    passwords: list[Row] = field(default_factory=list)
     problems: list[Row] = field(default_factory=list)
     unreadable: list[Row] = field(default_factory=list)
     unsettled: list[Row] = field(default_factory=list)
@@ -100,6 +101,7 @@ class PageReader:
         for kind, row in found:
             read.rows[kind].append((version, *row))
         read.parts += [(version, *part) for part in stated]
+        read.passwords += reading.passwords
 
 
 def _page_row(page: Page, number: int, fingerprints: bytes, ids: list[str]) -> Row:

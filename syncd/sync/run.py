@@ -25,12 +25,13 @@ from syncd.roster.kinds import PLURAL
 from syncd.roster.scope import Scope
 from syncd.settings.guard import GuardSettings, QuietSettings
 from syncd.settings.source import Source
-from syncd.store import audit, lease, pages, runs
+from syncd.store import audit, lease, pages, passwords, runs
 from syncd.store.engine import Store
 from syncd.sync import absent, assemble, confirm, counting, doubles, guard, hold, link, part, planning, quality, rekey, staging, undo
 from syncd.sync.apply import apply
 from syncd.sync.journal import Journal
 from syncd.sync.known import KnownPages
+from syncd.sync.passwords import keep as keep_passwords
 from syncd.sync.plan import Plan
 from syncd.sync.stage import Staged, doubts, stage
 
@@ -287,6 +288,7 @@ def _carry_out(work: "_Work", epoch: int) -> None:
                 with store.write() as writer:
                     runs.finish(writer, report)
                 return
+            _keep_passwords(work)
             work.tell(Step("applying"))
             report.state = State.HELD if report.held else State.APPLIED
             connection.execution_options(immediate=True)
@@ -298,11 +300,27 @@ def _carry_out(work: "_Work", epoch: int) -> None:
         work.close()
 
 
+def _keep_passwords(work: _Work) -> None:
+    """Of a source that asks for it. What is kept counts when the run does."""
+    seal = work.connector.seal if work.connector is not None else None
+    if seal is not None:
+
+        def tell(done: int, total: int) -> None:
+            work.tell(Step("hashing", "passwords", done, total))
+
+        keep_passwords(work.store, work.connection, work.order.source, work.report.run, seal, tell)
+
+
 def _apply(work: _Work, epoch: int, pulled: Staged | None, at: datetime) -> None:
     """The one transaction."""
     order, report, connection = work.order, work.report, work.connection
     with connection.begin():
         apply(connection, report, epoch, at, pulled, order.reader)
+        if work.connector is not None:
+            if work.connector.seal is None:
+                passwords.drop(connection, order.source)
+            else:
+                passwords.settle(connection, order.source, report.run)
         if order.approves is not None:
             hold.settle(connection, order.approves, order.source, State.APPLIED, by=report.run)
         if order.undoes is not None:

@@ -144,6 +144,7 @@ def _write(connection: Connection, read: Read) -> None:
     for kind, rows in read.rows.items():
         _insert(connection, staging.STAGED[kind], rows)
     _insert(connection, staging.staged_parts, read.parts)
+    _insert(connection, staging.staged_passwords, read.passwords)
     _insert(connection, staging.staged_problems, read.problems)
     _insert(connection, staging.staged_unreadable, read.unreadable)
     _insert(connection, staging.staged_unsettled, read.unsettled)

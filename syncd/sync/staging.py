@@ -112,6 +112,16 @@ staged_unsettled = Table(
     prefixes=["TEMPORARY"],
 )
 
+# Sealed passwords of users, of a source that asks to keep them.
+staged_passwords = Table(
+    "staged_passwords",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("user_id", Text, nullable=False),
+    Column("sealed", Text, nullable=False),
+    prefixes=["TEMPORARY"],
+)
+
 # The rows of staged records that came twice and are not used, by their numbers.
 dropped = Table("dropped", metadata, Column("row", Integer, primary_key=True), prefixes=["TEMPORARY"])
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from openpyxl import Workbook
 
 from syncd.sandbox import District, Sandbox, running
-from syncd.store import open_store, roster
+from syncd.store import open_store, passwords, roster
 from tests import stores
 from tests.commands import CLEVER, Ended, syncd
 
@@ -264,3 +265,21 @@ def test_a_section_has_just_those_in_it_who_were_said_to_be(office: Office) -> N
     assert office.syncd("edit", "section:none", "--source", "office", "--name", "x").code == 1
     assert office.syncd("sync", "springfield", "--full").code == 0
     assert [one["id"] for one in roster.records(office.store, "section", "office", status="all")] == ["section:A1"]
+
+
+def test_passwords_of_a_spreadsheet_are_kept_as_hashes_where_the_source_asks(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PASSWORD_KEY", "a key of thirty-two letters, or a few more")
+    office.config.write_text(office.config.read_text() + 'password_key = { env = "PASSWORD_KEY" }\n')
+    done = office.sheet(HEADER + ROWS)
+    assert done.code == 0 and "Password" not in done.err + done.out and "secret-word" not in done.err + done.out
+
+    def is_right(word: str, student: str = "student:00123") -> bool:
+        return passwords.is_right(office.store, "office", student, word, datetime.now(UTC))
+
+    assert is_right("secret-word") and not is_right("", "student:00124")
+    assert office.syncd("edit", "student:00123", "--source", "office", "--grade", "10").code == 0
+    assert office.sheet(HEADER + ROWS.replace("secret-word", "")).code == 0
+    assert is_right("secret-word"), "who changes something else, or leaves it empty, leaves it as it is"
+    assert office.sheet(HEADER + ROWS.replace("secret-word", "another-word")).code == 0
+    assert is_right("another-word") and not is_right("secret-word")
+    assert "secret-word" not in repr(list(office.people().values()))

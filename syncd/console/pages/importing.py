@@ -12,9 +12,11 @@ from syncd.console import actions
 from syncd.console.desk import Upload
 from syncd.console.pages.page import filled_in, go, render
 from syncd.console.who import Here, Operator, may_see
+from syncd.contract.document import Document
 from syncd.errors import BadFile, ConfigError
 from syncd.files import sheet as sheets
 from syncd.files.rows import RowFile
+from syncd.files.unread import is_password, is_unread
 from syncd.hand import entered, handing, spreadsheet
 from syncd.report import RunReport
 from syncd.store import matched as columns
@@ -59,8 +61,7 @@ async def check(request: Request, key: str, site: Here, who: Operator) -> Respon
 def apply(key: str, site: Here, who: Operator) -> Response:
     """Take it in."""
     kept = site.desk.get(key, who.name)
-    checked = _verify(site, kept)
-    people = [person.document(person.new_id()) for person in checked.people.values()]
+    checked, people = _verify(site, kept)
     if checked.wrong:
         raise ConfigError("not every row is right: check the file once more.")
     report = actions.enter(site, who, kept.source, kept.school_id, people)
@@ -96,9 +97,11 @@ def _opened(kept: Upload) -> RowFile:
     return sheets.opened(kept.name, kept.source, io.BufferedReader(io.BytesIO(kept.content)))
 
 
-def _verify(site: Here, kept: Upload) -> spreadsheet.Checked:
+def _verify(site: Here, kept: Upload) -> tuple[spreadsheet.Checked, list[Document]]:
+    seal = handing.seal(actions.whole(site, kept.source))
     with closing(_opened(kept)) as sheet:
-        return spreadsheet.verify(sheet, kept.school_id, kept.matched, site.settings.today())
+        checked = spreadsheet.verify(sheet, kept.school_id, kept.matched, site.settings.today(), passwords=seal is not None)
+    return checked, [person.document(person.new_id(), seal) for person in checked.people.values()]
 
 
 def _check(request: Request, site: Here, who: Operator, key: str, sent: dict[str, str]) -> Response:
@@ -109,13 +112,12 @@ def _check(request: Request, site: Here, who: Operator, key: str, sent: dict[str
     if twice:
         return _columns(request, site, who, key, f"Two columns can not both be {', '.join(twice)}.")
     try:
-        checked = _verify(site, kept)
+        checked, people = _verify(site, kept)
     except BadFile as problem:
         return _columns(request, site, who, key, str(problem).removeprefix(f"{kept.source}: "))
     kept.wrong = checked.wrong
     if checked.wrong:
         return _columns(request, site, who, key, wrong=checked.wrong)
-    people = [person.document(person.new_id()) for person in checked.people.values()]
     planned = actions.enter(site, who, kept.source, kept.school_id, people, dry_run=True)
     return _columns(request, site, who, key, planned=planned, rows=len(people))
 
@@ -123,9 +125,18 @@ def _check(request: Request, site: Here, who: Operator, key: str, sent: dict[str
 def _ask(request: Request, site: Here, who: Operator, source: str, problem: str = "") -> Response:
     may_see(who, source, refuse=True)
     handing.check(site.settings.source(source))
+    keeps = handing.seal(actions.whole(site, source)) is not None
     schools = roster.schools(site.store, [name for name in site.settings.sources if may_see(who, name)])
     return render(
-        request, "import.html", who, code=422 if problem else 200, source=source, schools=schools, problem=problem, fields=entered.FIELDS
+        request,
+        "import.html",
+        who,
+        code=422 if problem else 200,
+        source=source,
+        schools=schools,
+        problem=problem,
+        fields=entered.FIELDS,
+        keeps=keeps,
     )
 
 
@@ -141,12 +152,14 @@ def _columns(
     rows: int = 0,
 ) -> Response:
     kept = site.desk.get(key, who.name)
+    keeps = handing.seal(actions.whole(site, kept.source)) is not None
     table: list[dict[str, Any]] = [
         {"name": name, "field": kept.matched.get(name, ""), "samples": [cells[place] for cells in kept.samples if place < len(cells)]}
         for place, name in enumerate(kept.header)
     ]
     for one in table:
-        if one["name"].lower() in spreadsheet.UNREAD:
+        one["password"] = keeps and is_password(one["name"])
+        if is_unread(one["name"]):
             one["samples"] = []
     return render(
         request,

@@ -5,7 +5,7 @@ with it, from `accounts` on, is of that store and stays with it.)
 
 from syncd.store.tables.access import accounts, audit, clients, grants, sessions, tokens, tries
 from syncd.store.tables.base import metadata
-from syncd.store.tables.people import links, purged, purged_as_it_stands, purges, user_parts
+from syncd.store.tables.people import links, passwords, purged, purged_as_it_stands, purges, user_parts
 from syncd.store.tables.roster import ROSTER, SCHOOL, column_type
 from syncd.store.tables.runs import HELD, UNREPORTED, changes, held_changes, quarantine, run_log, runs, tallies, waiting
 from syncd.store.tables.sources import PAUSED, configured, due, matched, pages, sources, unsettled
@@ -39,6 +39,7 @@ __all__ = [
     "notices",
     "orders",
     "pages",
+    "passwords",
     "previews",
     "purged",
     "purged_as_it_stands",

@@ -1,6 +1,6 @@
-"""Beside the roster: who is whose part, who is the same person, and who was purged."""
+"""Beside the roster: who is whose part, who is the same person, whose password is kept, and who was purged."""
 
-from sqlalchemy import Column, ColumnElement, Index, Integer, Table, Text, and_
+from sqlalchemy import Column, ColumnElement, Index, Integer, LargeBinary, Table, Text, and_
 
 from syncd.store.columns import JsonText, UtcTime
 from syncd.store.tables.base import metadata
@@ -38,6 +38,18 @@ links = Table(
     Column("decided_at", UtcTime),
     Column("decided_by", Text),
     Index(None, "other_source", "other_id"),
+    sqlite_with_rowid=False,
+)
+
+# Argon2id hashes of people's passwords, of sources that ask to keep them; a row counts while its run does (syncd/store/passwords.py).
+passwords = Table(
+    "passwords",
+    metadata,
+    Column("source", Text, primary_key=True),
+    Column("user_id", Text, primary_key=True),
+    Column("run", Integer, primary_key=True),
+    Column("mark", LargeBinary, nullable=False),
+    Column("hash", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 

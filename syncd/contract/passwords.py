@@ -1,0 +1,65 @@
+"""Passwords that a source asks to keep, on their way from the cell to their hash.
+
+They are sealed where they are read, under a key that the store does not have: no document, no fingerprint and no staging table has anything
+in it that somebody with the store could open, or try words on. The same password of the same person is sealed the same (AES-SIV, RFC 5297),
+so that a document that did not change is known again.
+"""
+
+import base64
+import hashlib
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from syncd.errors import SourceError
+from syncd.secret import MissingSecret, Secret
+
+# Of a document: where the sealed password stands. No column gets into a document under a name that begins so.
+FIELD = "_password"
+# Letters of a key; and of a password, above which it is none.
+SHORTEST_KEY, LONGEST = 32, 1_000
+# Of a sealed password, so many bytes say whether it is the same (RFC 5297: the synthetic initialization vector).
+_MARK = 16
+
+
+class SealedPassword(NamedTuple):
+    """A user's, sealed."""
+
+    user_id: str
+    sealed: str
+
+
+class Seal:
+    """Seals and opens a source's passwords. Raises SourceError without a key that is one."""
+
+    def __init__(self, key: Secret, source: str) -> None:
+        self._source = source.encode()
+        try:
+            text = key.reveal()
+        except MissingSecret as problem:
+            raise SourceError(f"{source}: password_key: {problem}.") from None
+        if len(text) < SHORTEST_KEY:
+            raise SourceError(
+                f"{source}: password_key has fewer than {SHORTEST_KEY} letters.", advice="`syncd db new-key` makes one that will do."
+            )
+        self._cipher = AESSIV(hashlib.blake2b(text.encode(), digest_size=64, person=b"syncd passwords").digest())
+
+    def seal(self, user_id: str, password: str) -> str:
+        """A text that only this key opens, and only as this user's."""
+        sealed = self._cipher.encrypt(password.encode("utf-8", "surrogatepass"), [self._source, user_id.encode("utf-8", "surrogatepass")])
+        return base64.b64encode(sealed).decode()
+
+    def open(self, user_id: str, sealed: str) -> str | None:
+        """The password; None for a text that is not of this key and user."""
+        try:
+            raw = base64.b64decode(sealed, validate=True)
+            opened = self._cipher.decrypt(raw, [self._source, user_id.encode("utf-8", "surrogatepass")])
+        except (InvalidTag, ValueError):
+            return None
+        return opened.decode("utf-8", "surrogatepass")
+
+
+def mark(sealed: str) -> bytes:
+    """16 bytes that are others when the password is: without the key nobody can tell from them whether a word is the one."""
+    return base64.b64decode(sealed)[:_MARK]
