@@ -17,6 +17,7 @@ def read(document: Document) -> Reading:
         return Reading(problems=told)
     reading = read_rest(document)
     reading.problems += told
-    if _SEALED in document.raw and document.id is not None and not any(record.gone for record in reading.records):
-        reading.passwords.append(SealedPassword(document.id, msgspec.json.decode(document.raw)[FIELD]))
+    if _SEALED in document.raw:
+        sealed = msgspec.json.decode(document.raw)[FIELD]
+        reading.passwords += [SealedPassword(record.id, sealed) for record in reading.records if not record.gone]
     return reading

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from syncd.errors import SourceError
+from syncd.roster.fields import text
 from syncd.secret import MissingSecret, Secret
 
 # Of a document: where the sealed password stands. No column gets into a document under a name that begins so.
@@ -36,28 +37,32 @@ class Seal:
     def __init__(self, key: Secret, source: str) -> None:
         self._source = source.encode()
         try:
-            text = key.reveal()
+            word = key.reveal()
         except MissingSecret as problem:
             raise SourceError(f"{source}: password_key: {problem}.") from None
-        if len(text) < SHORTEST_KEY:
+        if len(word) < SHORTEST_KEY:
             raise SourceError(
                 f"{source}: password_key has fewer than {SHORTEST_KEY} letters.", advice="`syncd db new-key` makes one that will do."
             )
-        self._cipher = AESSIV(hashlib.blake2b(text.encode(), digest_size=64, person=b"syncd passwords").digest())
+        self._cipher = AESSIV(hashlib.blake2b(word.encode(), digest_size=64, person=b"syncd passwords").digest())
 
     def seal(self, user_id: str, password: str) -> str:
         """A text that only this key opens, and only as this user's."""
-        sealed = self._cipher.encrypt(password.encode("utf-8", "surrogatepass"), [self._source, user_id.encode("utf-8", "surrogatepass")])
+        sealed = self._cipher.encrypt(password.encode("utf-8", "surrogatepass"), self._bound(user_id))
         return base64.b64encode(sealed).decode()
 
     def open(self, user_id: str, sealed: str) -> str | None:
         """The password; None for a text that is not of this key and user."""
         try:
             raw = base64.b64decode(sealed, validate=True)
-            opened = self._cipher.decrypt(raw, [self._source, user_id.encode("utf-8", "surrogatepass")])
+            opened = self._cipher.decrypt(raw, self._bound(user_id))
         except (InvalidTag, ValueError):
             return None
         return opened.decode("utf-8", "surrogatepass")
+
+    def _bound(self, user_id: str) -> list[bytes]:
+        """What it is bound to. (The id as a cell has it, and as the roster does, are one.)"""
+        return [self._source, (text(user_id) or "").encode("utf-8", "surrogatepass")]
 
 
 def mark(sealed: str) -> bytes:

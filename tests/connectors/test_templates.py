@@ -14,9 +14,11 @@ from connectors.templates import TemplatesConnector
 from connectors.templates.settings import TemplatesSettings
 from syncd.contract.conformance import ODD_VALUES
 from syncd.contract.connector import Context
-from syncd.contract.document import Cursor, Document
+from syncd.contract.document import Cursor, Document, Page
+from syncd.contract.passwords import FIELD
 from syncd.errors import FullPullNeeded
 from syncd.files.templates import DIRECTIVE
+from syncd.secret import Secret
 from tests.connectors.came import Came as CameFrom
 from tests.connectors.came import bundle
 from tests.files.sheets import SHEET, as_excel_writes, replaced, sheet_of
@@ -100,6 +102,22 @@ def test_a_healthy_set_is_read_whole_and_nothing_is_told(how: str, tmp_path: Pat
     assert (taught.role, taught.section_id, taught.user_id, taught.school_id) == ("teacher", "g1", "user:7", "0012")
     assert (learned.role, learned.document_id) == ("student", "student:00007")
     assert came.records["section", "g1"].school_id == "0012"
+
+
+def test_a_password_that_is_to_be_kept_gets_into_no_document_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = bundle(tmp_path, whole(students=full(STUDENTS).replace("00008,Philipp,Furch,pfurch,", "00008,Philipp,Furch,pfurch,secret-word")))
+
+    def raw(key: str) -> dict[str | None, bytes]:
+        monkeypatch.setenv("PASSWORD_KEY", key)
+        settings = TemplatesSettings(path=path, still=0, password_key=Secret(env="PASSWORD_KEY"))
+        pages = TemplatesConnector(settings, Context("springfield")).pull()
+        return {one.id: one.raw for page in pages if isinstance(page, Page) for one in page.documents if one.resource == "students"}
+
+    once, again, other = raw("one key, of which there are many others"), raw("one key, of which there are many others"), raw("x" * 32)
+    assert once == again and not any(once[student] == other[student] for student in once)
+    assert not any(b"secret-word" in one for one in once.values())
+    sealed = [msgspec.json.decode(one)[FIELD] for one in once.values()]
+    assert len(sealed) == len(set(sealed)) == 2, "the same word of two children does not look the same"
 
 
 def test_birth_dates_are_not_even_read_unless_they_were_asked_for(tmp_path: Path) -> None:
