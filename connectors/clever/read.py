@@ -4,6 +4,7 @@ from typing import Any
 
 from syncd.contract.document import Document, Problem, Reading
 from syncd.contract.opening import Fields, opened
+from syncd.contract.unread import without_unread
 from syncd.roster.course import Course
 from syncd.roster.enrollment import Enrollment
 from syncd.roster.fields import day, in_school_order, reference, storable, text, text_set, texts
@@ -93,7 +94,7 @@ def _gone(resource: str, record_id: str) -> Reading:
 
 def _extra(sent: Fields, used: frozenset[str]) -> Fields:
     left = {name: value for name, value in sent.items() if name not in used and name not in BOOKKEEPING}
-    return storable(left) or {}
+    return storable(without_unread(left)) or {}
 
 
 def _day(sent: Fields, name: str, reading: Reading) -> str | None:

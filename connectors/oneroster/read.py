@@ -9,6 +9,7 @@ from typing import Any
 from syncd.contract.document import Document, Problem, Reading
 from syncd.contract.opening import Fields, opened
 from syncd.contract.passwords import FIELD
+from syncd.contract.unread import without_unread
 from syncd.roster.course import Course
 from syncd.roster.enrollment import Enrollment
 from syncd.roster.fields import (
@@ -77,7 +78,7 @@ def _common(record_id: str, sent: Fields, used: frozenset[str], **more: Any) -> 
     """id, gone, modified and extra of any record. used: the fields that are not for `extra`."""
     extra: Fields = {}
     if left := sent.keys() - used:
-        extra = storable({name: value for name, value in sent.items() if name in left}) or {}
+        extra = storable(without_unread({name: value for name, value in sent.items() if name in left})) or {}
     if more:
         extra |= {name: value for name, value in more.items() if value}
     status = sent.get("status")

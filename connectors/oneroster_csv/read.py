@@ -17,7 +17,6 @@ def read(document: Document) -> Reading:
         return Reading(problems=told)
     reading = read_rest(document)
     reading.problems += told
-    if _SEALED in document.raw:
-        sealed = msgspec.json.decode(document.raw)[FIELD]
+    if document.resource == "users" and _SEALED in document.raw and (sealed := msgspec.json.decode(document.raw).get(FIELD)):
         reading.passwords += [SealedPassword(record.id, sealed) for record in reading.records if not record.gone]
     return reading

@@ -12,9 +12,10 @@ import msgspec
 
 from connectors.oneroster_csv.columns import FIELDS, MISSPELT, NEEDED, UNREAD
 from syncd.contract.document import Document, Page
-from syncd.contract.passwords import FIELD, LONGEST, Seal
+from syncd.contract.passwords import FIELD, Seal
+from syncd.contract.unread import is_unread
 from syncd.errors import BadFile
-from syncd.files.formula import untamed
+from syncd.files.formula import password_in, untamed
 from syncd.files.oneroster import LEFT_OUT, columns
 from syncd.files.rows import ROWS_OF_A_HABIT, CsvFile, Row, longest
 from syncd.files.told import TOLD, told_page
@@ -64,7 +65,7 @@ class Table:
             found[name] = place
             if name != written:
                 self._told.append(("column-name", f"{self.file.name}, column {place + 1}"))
-            if name in UNREAD:
+            if name in UNREAD or is_unread(name.removeprefix("metadata.")):
                 continue
             if name.lower().startswith("metadata."):
                 plan.append((place, "metadata", None, name[len("metadata.") :]))
@@ -105,7 +106,7 @@ class Table:
         record_id = sent.get("sourcedId")
         if record_id is None:
             wrong.append(["no-id", f"line {row.line}", True])
-        elif self._seal is not None and self._password is not None and 0 < len(word := untamed(cells[self._password].strip())) <= LONGEST:
+        elif self._seal is not None and self._password is not None and (word := password_in(cells[self._password])):
             sent[FIELD] = self._seal.seal(record_id, word)
         self._judge(row, sent, wrong)
         if wrong:

@@ -53,8 +53,7 @@ def tables() -> dict[str, type[BaseModel]]:
             if inner not in found.values() and inner is not SourceNoticeSettings:
                 found[own] = inner
     own = {name: discovery.find(name).settings_model for name in discovery.names()}
-    # Some have nothing to set.
-    return found | {f'connector = "{name}"': model for name, model in own.items() if model.model_fields}
+    return found | {f'connector = "{name}"': model for name, model in own.items()}
 
 
 def _within(name: str, model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:

@@ -14,14 +14,15 @@ KEPT, MOST, MOST_BYTES = 3600.0, 50, 200_000_000
 
 @dataclass
 class Upload:
-    """content: the file. header, samples: its columns and first rows. matched: {column: field} as chosen so far. wrong: what the last check
-    found."""
+    """content: the file. keeps: whether its passwords are kept. header, samples: its columns and first rows. matched: {column: field} as
+    chosen so far. wrong: what the last check found."""
 
     owner: str
     source: str
     school_id: str
     name: str
     content: bytes
+    keeps: bool = False
     header: list[str] = field(default_factory=list)
     samples: list[list[str]] = field(default_factory=list)
     matched: dict[str, str] = field(default_factory=dict)

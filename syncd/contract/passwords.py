@@ -18,8 +18,8 @@ from syncd.secret import MissingSecret, Secret
 
 # Of a document: where the sealed password stands. No column gets into a document under a name that begins so.
 FIELD = "_password"
-# Letters of a key; and of a password, above which it is none.
-SHORTEST_KEY, LONGEST = 32, 1_000
+# Letters of a key.
+SHORTEST_KEY = 32
 # Of a sealed password, so many bytes say whether it is the same (RFC 5297: the synthetic initialization vector).
 _MARK = 16
 
@@ -44,7 +44,7 @@ class Seal:
             raise SourceError(
                 f"{source}: password_key has fewer than {SHORTEST_KEY} letters.", advice="`syncd db new-key` makes one that will do."
             )
-        self._cipher = AESSIV(hashlib.blake2b(word.encode(), digest_size=64, person=b"syncd passwords").digest())
+        self._cipher = AESSIV(hashlib.blake2b(word.encode("utf-8", "surrogateescape"), digest_size=64, person=b"syncd passwords").digest())
 
     def seal(self, user_id: str, password: str) -> str:
         """A text that only this key opens, and only as this user's."""
@@ -65,6 +65,11 @@ class Seal:
         return [self._source, (text(user_id) or "").encode("utf-8", "surrogatepass")]
 
 
-def mark(sealed: str) -> bytes:
-    """16 bytes that are others when the password is: without the key nobody can tell from them whether a word is the one."""
-    return base64.b64decode(sealed)[:_MARK]
+def mark(sealed: str) -> bytes | None:
+    """16 bytes that are others when the password is: without the key nobody can tell from them whether a word is the one. None for a text
+    that is not sealed."""
+    try:
+        found = base64.b64decode(sealed, validate=True)
+    except ValueError:
+        return None
+    return found[:_MARK] if len(found) > _MARK else None

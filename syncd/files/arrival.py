@@ -93,9 +93,10 @@ class Arrival:
             self._read = choice
             yield bundle
 
-    def is_read(self, state: str) -> bool:
-        """Whether what would be read now is on another machine, and in the state that it was read in."""
-        return self._place.far and self.choose().state == state
+    def is_read(self, state: str, kept: Callable[[str], str]) -> bool:
+        """Whether what would be read now is on another machine, and in the state that it was read in. kept: makes of a state what is kept
+        of it."""
+        return self._place.far and kept(self.choose().state) == state
 
     def state(self) -> str:
         """Of what was read."""

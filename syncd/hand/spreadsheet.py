@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from io import StringIO
 
-from syncd.contract.passwords import LONGEST as LONGEST_PASSWORD
-from syncd.files.formula import tamed, untamed
+from syncd.contract.unread import is_password, is_unread
+from syncd.files.formula import password_in, tamed, untamed
 from syncd.files.rows import RowFile
-from syncd.files.unread import is_password, is_unread
 from syncd.hand.entered import FIELDS, NAMES, Person, check
 
 MOST_ROWS = 10_000
@@ -58,6 +57,7 @@ def match(header: Sequence[str], remembered: Mapping[str, str] = {}) -> dict[str
 
 def verify(sheet: RowFile, school_id: str, matched: Mapping[str, str], today: date, *, passwords: bool = False) -> Checked:
     """Check every row of a school's students. passwords: take them along, too. Raises BadFile."""
+    matched = {column: name for column, name in matched.items() if not is_unread(column)}
     done = Checked(matched=dict(matched))
     places = {matched[column]: place for place, column in enumerate(sheet.header) if column in matched}
     secret = next((place for place, column in enumerate(sheet.header) if is_password(column)), None) if passwords else None
@@ -78,7 +78,7 @@ def verify(sheet: RowFile, school_id: str, matched: Mapping[str, str], today: da
         done.wrong += [Wrong(row.line, called.get(one.key, NAMES[one.key].title), one.words) for one in mistakes]
         if person is None:
             continue
-        if secret is not None and secret < len(row.cells) and 0 < len(word := untamed(row.cells[secret].strip())) <= LONGEST_PASSWORD:
+        if secret is not None and secret < len(row.cells) and (word := password_in(row.cells[secret])):
             person = replace(person, password=word)
         for name, lines in seen.items():
             value = person.values.get(name, "").lower()

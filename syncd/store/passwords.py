@@ -4,14 +4,15 @@ They stand apart from the roster: no list, history, feed or export looks in here
 whether a password is a person's (`is_right`).
 
 A row is of a run, and counts while that run stands: of one that failed or was undone the passwords before count. So hashes can be made
-before the roster is written, some at a time, and what a run that was killed has made is not made again.
+before the roster is written, some at a time, and what a run that was killed has made is not made again. Earlier ones stay as long as the
+old values in the change log do.
 """
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Select, delete, exists, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, func, insert, literal, or_, select
 
 from syncd import password as hashes
 from syncd.report import State
@@ -50,19 +51,22 @@ def put(connection: Connection, source: str, run: int, rows: Iterable[Made]) -> 
         connection.execute(insert(passwords), values)
 
 
-def settle(connection: Connection, source: str, run: int) -> None:
-    """Of those of whom this run has a password, remove the older ones, but for the one that would count if this run were undone."""
-    row, new, old = passwords.c, passwords.alias().c, passwords.alias().c
-    mine = select(new.user_id).where(new.source == source, new.run == run)
-    before = (
-        select(func.max(old.run))
-        .join(runs, runs.c.id == old.run)
-        .where(old.source == source, old.user_id == row.user_id, old.run < run, runs.c.state.in_(_COUNTS))
-        .scalar_subquery()
+def copy(connection: Connection, source: str, run: int, ids: Select[Any]) -> None:
+    """Let users who got another id (ids: a SELECT of old_id and new_id) have the password that counts for the old one, unless this run has
+    one for the new. The mark is bound to the old id: the same word is hashed anew when it comes under the new one."""
+    row, pair, new = passwords.c, ids.subquery().c, passwords.alias().c
+    has = exists(select(new.run).where(new.source == source, new.user_id == pair.new_id, new.run == run))
+    found = select(literal(source), pair.new_id, literal(run), row.mark, row.hash).where(
+        row.source == source, row.user_id == pair.old_id, row.run == _latest(row.source, row.user_id), ~has
     )
-    # (Where there is none before, nothing is equal to it.)
-    over = row.run != func.coalesce(before, 0)
-    connection.execute(delete(passwords).where(row.source == source, row.user_id.in_(mine), row.run < run, over))
+    connection.execute(insert(passwords).from_select(["source", "user_id", "run", "mark", "hash"], found))
+
+
+def _latest(source: Any, user_id: Any) -> Any:
+    """The run whose password counts for a user."""
+    row = passwords.alias().c
+    counting = select(func.max(row.run)).join(runs, runs.c.id == row.run)
+    return counting.where(row.source == source, row.user_id == user_id, runs.c.state.in_(_COUNTS)).scalar_subquery()
 
 
 def drop(connection: Connection, source: str) -> None:
@@ -70,14 +74,18 @@ def drop(connection: Connection, source: str) -> None:
     connection.execute(delete(passwords).where(passwords.c.source == source))
 
 
-def forget(connection: Connection, source: str, people: Select[Any]) -> int:
-    """Remove those of some users (a SELECT of their ids), and of who never was in the roster and does not wait for a person; how many
-    that were."""
+def forget(connection: Connection, source: str, people: Select[Any], old: Select[Any] | None) -> int:
+    """Remove those of some users (a SELECT of their ids); and, as the values in the change log, those of runs that are old (a SELECT of
+    their numbers), unless they count for somebody in the roster. How many that were."""
     row, user = passwords.c, ROSTER["user"].c
-    nobodys = ~exists(select(user.id).where(user.source == row.source, user.id == row.user_id))
-    waits = exists(select(runs.c.id).where(runs.c.id == row.run, runs.c.state.in_((State.HELD.value, State.RUNNING.value))))
-    gone = delete(passwords).where(row.source == source, row.user_id.in_(people) | (nobodys & ~waits))
-    return int(connection.execute(gone, execution_options={"preserve_rowcount": True}).rowcount)
+    gone: ColumnElement[bool] = row.user_id.in_(people)
+    if old is not None:
+        there = exists(select(user.id).where(user.source == row.source, user.id == row.user_id))
+        counts = and_(there, row.run == func.coalesce(_latest(row.source, row.user_id), 0))
+        gone = or_(gone, and_(row.run.in_(old), ~counts))
+    return int(
+        connection.execute(delete(passwords).where(row.source == source, gone), execution_options={"preserve_rowcount": True}).rowcount
+    )
 
 
 def is_right(store: Store, source: str, user_id: str, password: str, now: datetime) -> bool:

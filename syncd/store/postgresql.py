@@ -30,6 +30,8 @@ TRIES = 5
 # A machine that is gone without a word is noticed in a minute and a half, not in the two hours that are usual: until then the server
 # keeps the locks of its runs. (No matter for a socket.)
 KEEPALIVES = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=15 -c tcp_keepalives_count=4"
+# And a server that is gone is noticed here.
+NOTICED = {"keepalives_idle": 30, "keepalives_interval": 15, "keepalives_count": 4, "tcp_user_timeout": 90_000}
 # On a kept connection: a way that is good for a small district's tables is none for a large one's, whose run may come next.
 PLANS = "-c plan_cache_mode=force_custom_plan"
 # Seconds for which a connection is kept: what a server process remembers of the tables it met grows.
@@ -45,7 +47,7 @@ class PostgresStore(Store):
     def __init__(self, url: URL, kept: int = 0) -> None:
         options: dict[str, Any] = {
             "hide_parameters": True,
-            "connect_args": {"connect_timeout": CONNECT, "application_name": "syncd", "options": f"-c timezone=UTC {KEEPALIVES}"},
+            "connect_args": {"connect_timeout": CONNECT, "application_name": "syncd", "options": f"-c timezone=UTC {KEEPALIVES}"} | NOTICED,
         }
         # Locks end with their connection.
         super().__init__(create_engine(url, poolclass=NullPool, **options), url.database or "")

@@ -242,7 +242,7 @@ class _Purge:
         counts["waiting"] = self._waiting()
         counts["links"] = self._links()
         counts["held"] = sum(self._held(kind) for kind in PERSONAL) + self._held_long()
-        counts["passwords"] = passwords.forget(self._connection, self._source, self._people())
+        counts["passwords"] = passwords.forget(self._connection, self._source, self._people(), self._old_runs())
         counts["quarantine"] = self._quarantine()
         counts["log"] = self._log()
         counts["orders"] = self._orders()
@@ -358,6 +358,9 @@ class _Purge:
             .where(changes.c.purged_at.is_(None), jsontext.has_values(self._connection, changes.c.fields, _STAYS))
             .values(fields=jsontext.names_only(self._connection, changes.c.fields, _STAYS), purged_at=self._at)
         )
+
+    def _old_runs(self) -> Select[Any] | None:
+        return self._runs_before("history_days") if "history_days" in self._before else None
 
     def _runs_before(self, key: str) -> Select[Any]:
         return select(runs.c.id).where(runs.c.source == self._source, runs.c.finished_at <= self._before[key])

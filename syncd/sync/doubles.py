@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, distinct, func, insert, select
 
 from syncd.roster.kinds import KINDS
-from syncd.sync.staging import STAGED, dropped, staged_parts, staged_problems, staged_unreadable, staged_unsettled
+from syncd.sync.staging import STAGED, dropped, staged_parts, staged_passwords, staged_problems, staged_unreadable, staged_unsettled
 
 BATCH = 500
 
@@ -70,7 +70,7 @@ def _newest(versions: list[Row[Any]]) -> Row[Any] | None:
 
 def _forget(connection: Connection, kind: str, documents: list[tuple[str, str]], right: set[int]) -> None:
     """What the dropped versions of these documents state of others goes with them. right: the versions that were kept."""
-    part, enrollment = staged_parts, STAGED["enrollment"]
+    part, password, enrollment = staged_parts, staged_passwords, STAGED["enrollment"]
     named: dict[str, list[str]] = {}
     for resource, document in documents:
         named.setdefault(resource, []).append(document)
@@ -80,6 +80,11 @@ def _forget(connection: Connection, kind: str, documents: list[tuple[str, str]],
             rows = [row for row, version in connection.execute(wrong) if version not in right]
             for some in _batches(rows):
                 connection.execute(delete(part).where(part.c.row.in_(some)))
+            if kind == "user":
+                wrong = select(password.c.row, password.c.version).where(password.c.user_id.in_(batch))
+                rows = [row for row, version in connection.execute(wrong) if version not in right]
+                for some in _batches(rows):
+                    connection.execute(delete(password).where(password.c.row.in_(some)))
             if kind == "section":
                 wrong = select(enrollment.c.row, enrollment.c.version).where(enrollment.c.document_id.in_(batch))
                 rows = [row for row, version in connection.execute(wrong) if version not in right]

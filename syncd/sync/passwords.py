@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from syncd.contract.passwords import Seal, mark
 from syncd.password import hashed_persons
 from syncd.store import passwords
 from syncd.store.engine import Store
 from syncd.store.passwords import Made
+from syncd.store.tables import passwords as table
+from syncd.sync.plan import Action
 from syncd.sync.remember import is_purged
-from syncd.sync.staging import staged_passwords
+from syncd.sync.staging import planned, staged_passwords
 
 log = structlog.get_logger()
 
@@ -47,17 +49,36 @@ def _new(store: Store, source: str, seal: Seal, came: dict[str, str], pool: Thre
     """Of some users' sealed passwords, those that are new, hashed; what was hashed before, for whatever run, is not hashed again."""
     with store.read() as reader:
         counts, hashes = passwords.known(reader, source, list(came))
-    new = {(user_id, mark(sealed)): sealed for user_id, sealed in came.items() if counts.get(user_id) != mark(sealed)}
+    marks = {user_id: found for user_id, sealed in came.items() if (found := mark(sealed)) is not None}
+    new = {(user_id, found): came[user_id] for user_id, found in marks.items() if counts.get(user_id) != found}
     unmade = {key: word for key, sealed in new.items() if key not in hashes and (word := seal.open(key[0], sealed)) is not None}
     hashes |= zip(unmade, pool.map(hashed_persons, unmade.values()), strict=True)
     return [Made(*key, hashes[key]) for key in new if key in hashes]
 
 
+def follow(connection: Connection, source: str, run: int) -> None:
+    """Who got another id keeps the password, unless one came with it: in the transaction that applies, once the roster stands."""
+    passwords.copy(
+        connection,
+        source,
+        run,
+        select(planned.c.old_id.label("old_id"), planned.c.record_id.label("new_id")).where(
+            planned.c.kind == "user", planned.c.action == Action.REKEY.value, planned.c.held.is_(None), planned.c.old_id.is_not(None)
+        ),
+    )
+
+
+def forget_purged(connection: Connection, source: str, run: int) -> None:
+    """What a source goes on saying of somebody who was purged is not kept; who came back with this run was let in."""
+    row = table.c
+    connection.execute(delete(table).where(row.source == source, row.run == run, is_purged(source, row.user_id)))
+
+
 def _batches(connection: Connection, source: str) -> Iterator[dict[str, str]]:
-    """{user: sealed password}, by users; of one that came twice, the last."""
+    """{user: sealed password}, by users; of one that came twice, the last. Of who came in versions of which none is used, none."""
     row, last = staged_passwords.c, ""
     latest = select(func.max(row.row)).group_by(row.user_id)
-    query = select(row.user_id, row.sealed).where(row.row.in_(latest), ~is_purged(source, row.user_id)).order_by(row.user_id).limit(BATCH)
+    query = select(row.user_id, row.sealed).where(row.row.in_(latest)).order_by(row.user_id).limit(BATCH)
     while True:
         with connection.begin():
             found = connection.execute(query.where(row.user_id > last)).all()

@@ -101,7 +101,7 @@ class PageReader:
         for kind, row in found:
             read.rows[kind].append((version, *row))
         read.parts += [(version, *part) for part in stated]
-        read.passwords += reading.passwords
+        read.passwords += [(version, *password) for password in reading.passwords]
 
 
 def _page_row(page: Page, number: int, fingerprints: bytes, ids: list[str]) -> Row:

@@ -31,6 +31,8 @@ from syncd.sync import absent, assemble, confirm, counting, doubles, guard, hold
 from syncd.sync.apply import apply
 from syncd.sync.journal import Journal
 from syncd.sync.known import KnownPages
+from syncd.sync.passwords import follow as follow_passwords
+from syncd.sync.passwords import forget_purged as forget_purged_passwords
 from syncd.sync.passwords import keep as keep_passwords
 from syncd.sync.plan import Plan
 from syncd.sync.stage import Staged, doubts, stage
@@ -289,6 +291,8 @@ def _carry_out(work: "_Work", epoch: int) -> None:
                     runs.finish(writer, report)
                 return
             _keep_passwords(work)
+            # To make hashes may have taken an hour.
+            report.finished_at = datetime.now(UTC)
             work.tell(Step("applying"))
             report.state = State.HELD if report.held else State.APPLIED
             connection.execution_options(immediate=True)
@@ -320,7 +324,8 @@ def _apply(work: _Work, epoch: int, pulled: Staged | None, at: datetime) -> None
             if work.connector.seal is None:
                 passwords.drop(connection, order.source)
             else:
-                passwords.settle(connection, order.source, report.run)
+                forget_purged_passwords(connection, order.source, report.run)
+        follow_passwords(connection, order.source, report.run)
         if order.approves is not None:
             hold.settle(connection, order.approves, order.source, State.APPLIED, by=report.run)
         if order.undoes is not None:

@@ -22,7 +22,8 @@ metadata = MetaData()
 
 # What a connection knows of itself: that it has these tables, and that they are empty.
 EMPTY = "staging is empty"
-# Bytes in the tables of a run above which they are left to no other: so much takes long to delete, and memory of the server's.
+# Bytes in the tables of a run above which the planner has to be told what is in them, and they are left to no other run: so much takes long
+# to delete, and memory of the server's, and statistics have names in them that nothing takes out again.
 MUCH = 1024 * 1024
 
 
@@ -117,6 +118,7 @@ staged_passwords = Table(
     "staged_passwords",
     metadata,
     Column("row", Integer, primary_key=True),
+    Column("version", BigInteger),
     Column("user_id", Text, nullable=False),
     Column("sealed", Text, nullable=False),
     prefixes=["TEMPORARY"],
@@ -234,7 +236,7 @@ def _leave(connection: Connection) -> None:
     try:
         # Neither goes within a transaction.
         connection.execution_options(isolation_level="AUTOCOMMIT")
-        if int(connection.exec_driver_sql(_BYTES).scalar_one()) > MUCH:
+        if _is_much(connection):
             connection.invalidate()
             return
         _do(connection, (f"DELETE FROM {table}" for table in metadata.tables))
@@ -244,7 +246,12 @@ def _leave(connection: Connection) -> None:
         connection.invalidate()
 
 
-_BYTES = "SELECT coalesce(sum(pg_relation_size(oid)), 0) FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'"
+def _is_much(connection: Connection) -> bool:
+    return int(connection.exec_driver_sql(_BYTES).scalar_one()) > MUCH
+
+
+# What lies beside a table counts, too; indexes have a page each, also of nothing.
+_BYTES = "SELECT coalesce(sum(pg_table_size(oid)), 0) FROM pg_class WHERE relnamespace = pg_my_temp_schema() AND relkind = 'r'"
 
 
 def _create(connection: Connection) -> None:
@@ -263,6 +270,9 @@ def index(connection: Connection) -> None:
 def count(connection: Connection) -> None:
     """Let the planner know how much was staged: nobody else looks at a temporary table, so that nobody else would tell it."""
     if connection.dialect.name == "postgresql":
+        # Of little it makes a good guess by the tables' size.
+        if not _is_much(connection):
+            return
         # Rows that it looks at are 300 times this; a tenth of what is usual tells as much.
         connection.exec_driver_sql("SET LOCAL default_statistics_target = 10")
         connection.exec_driver_sql(f"ANALYZE {', '.join(metadata.tables)}")

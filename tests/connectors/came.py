@@ -35,6 +35,7 @@ class Came:
         self.unusable: dict[str | None, list[str]] = {}
         self.doubts: dict[str, str | None] = {}
         self.parts: list[Any] = []
+        self.passwords: list[Any] = []
         self.cursor: Any = None
         for item in self.connector.pull():
             if isinstance(item, Finished):
@@ -56,3 +57,4 @@ class Came:
             if not any(problem.fatal for problem in reading.problems):
                 self.records |= {(record.kind, record.id): record for record in reading.records}
                 self.parts += reading.parts
+                self.passwords += reading.passwords

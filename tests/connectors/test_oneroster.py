@@ -253,7 +253,8 @@ def test_an_administrator_of_11_becomes_staff_and_the_word_is_kept(connector: On
 
 def test_a_password_is_never_kept(connector: OneRosterConnector) -> None:
     profiles = [{"credentials": [{"username": "ada", "password": "opensesame"}]}]
-    reading = read("users", {**STUDENT, "password": "opensesame", "userProfiles": profiles}, connector)
+    beside = {"PIN": "opensesame", "metadata": {"initialPassword": "opensesame", "bus": "7"}}
+    reading = read("users", {**STUDENT, **beside, "password": "opensesame", "userProfiles": profiles}, connector)
     assert "opensesame" not in repr(reading)
 
 

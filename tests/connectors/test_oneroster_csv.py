@@ -270,3 +270,12 @@ def test_files_in_one_folder_of_the_zip_are_read_and_that_is_told(tmp_path: Path
     path.write_bytes(zipped(*((f"roster 2026/{name}", str(content).encode()) for name, content in whole().items())))
     came = Came(path)
     assert set(came.records) == WHOLE and came.told == {"in-a-folder": ["bundle.zip"]}
+
+
+def test_what_opens_an_account_is_not_read_whatever_its_column_is_called(tmp_path: Path) -> None:
+    header, *rows = USERS.splitlines()
+    more = ["PIN", "Initial password", "metadata.passphrase", "metadata._password", "metadata.bus"]
+    users = "\n".join([",".join([header, *more]), *(f"{row},secret-word,secret-word,secret-word,secret-word,7" for row in rows), ""])
+    came = Came(bundle(tmp_path, whole(users=users)))
+    assert came.records["user", "u1"].extra["metadata"] == {"bus": "7"}
+    assert "secret-word" not in repr(came.records) and came.passwords == []

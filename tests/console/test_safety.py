@@ -32,6 +32,7 @@ OPERATORS = {
     "GET /import", "POST /import", "GET /import/{key}", "POST /import/{key}", "POST /import/{key}/apply", "GET /import/{key}/errors.csv",
     "GET /people/new", "POST /people/new", "GET /people/edit", "POST /people/edit", "POST /people/deactivate",
     *(f"{method} /sections/{act}" for method in ("GET", "POST") for act in ("new", "edit")), "POST /sections/deactivate",
+    "POST /api/password",
     "GET /roster", "GET /roster.{format}", "GET /record", "GET /api/roster/{kind}", "GET /api/record",
     *(f"POST {before}/sources/{{source}}/{act}" for before in ("", "/api") for act in ("sync", "pause", "resume")),
 }  # fmt: skip

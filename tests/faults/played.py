@@ -31,6 +31,7 @@ class Recorder(Connector):
     abilities = Abilities(incremental=True, one=True)
 
     def __init__(self, real: Connector, recording: Recording) -> None:
+        super().__init__(real.settings, real.context)
         self._real, self._recording = real, recording
         recording.resources = real.resources()
 
@@ -74,7 +75,8 @@ class Played(Connector):
     abilities = Abilities(incremental=True, one=True)
 
     def __init__(self, recording: Recording, context: Context) -> None:
-        self._recording, self.context = recording, context
+        super().__init__(None, context)
+        self._recording = recording
 
     def resources(self) -> tuple[Resource, ...]:
         return self._recording.resources

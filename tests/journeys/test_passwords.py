@@ -13,7 +13,8 @@ from sqlalchemy import select
 
 from syncd.contract.passwords import FIELD, Seal
 from syncd.errors import TooManyTries
-from syncd.password import verify_persons
+from syncd.files.bundle import Bundle
+from syncd.password import hashed_persons, slow_digest, verify_persons
 from syncd.report import Mode
 from syncd.secret import Secret
 from syncd.store import open_store, passwords, purge, runs
@@ -149,7 +150,7 @@ def test_a_hash_is_made_once_and_anew_only_of_another_word(school: School, monke
     assert school.is_right(OTHER) and not school.is_right(WORD)
     school.send("a third word")
     school.sync()
-    assert len(school.hashes()[VERA]) == 2, "one that counts, and the one before it, should the run be undone"
+    assert len(school.hashes()[VERA]) == 3, "earlier ones stay as the values in the change log do, should runs be undone"
     monkeypatch.setenv("PASSWORD_KEY", f"{KEY}, and another one")
     school.sync()
     assert school.is_right("a third word"), "under another key all are hashed anew"
@@ -171,6 +172,15 @@ def test_undoing_a_run_gives_back_the_words_of_before(school: School) -> None:
     undone = runs.recent(school.store, "springfield")[0].run
     assert school.syncd("undo", undone).code == 0
     assert school.is_right(OTHER) and not school.is_right(WORD)
+
+
+def test_undoing_one_run_after_the_other_goes_back_step_by_step(school: School) -> None:
+    numbers = []
+    for word, name in ((WORD, "Vera"), (OTHER, "Verena"), ("a third word", "Veronika")):
+        school.send(word, Vera=name)
+        numbers.append(school.sync()["run"])
+    assert school.syncd("undo", numbers[2]).code == 0 and school.is_right(OTHER)
+    assert school.syncd("undo", numbers[1]).code == 0 and school.is_right(WORD)
 
 
 def test_a_dry_run_keeps_none(school: School) -> None:
@@ -214,6 +224,72 @@ def test_of_who_left_no_word_is_right_and_of_who_is_forgotten_no_hash_is_left(sc
     assert VERA not in school.hashes() and "student:00008" in school.hashes()
 
 
+def test_who_was_forgotten_and_comes_back_has_what_comes_with_them(school: School) -> None:
+    school.sync()
+    rest = "\n".join(row for row in STUDENTS.splitlines() if not row.startswith("00007"))
+    (school.files / "students.csv").write_text(full(f"{rest}\n"))
+    school.sync()
+    purge.forget(school.store, "springfield", VERA, datetime.now(UTC), by=PRINCIPAL)
+    school.send()
+    school.sync()
+    assert school.is_right(WORD)
+
+
+def test_earlier_ones_go_with_the_old_values_of_the_change_log(school: School) -> None:
+    school.sync()
+    school.send(OTHER)
+    school.sync()
+    later = datetime.now(UTC) + timedelta(days=400)
+    purge.purge(school.store, lambda _source: {}, later, by=PRINCIPAL)
+    assert len(school.hashes()[VERA]) == 2, "nothing goes by itself"
+    purge.purge(school.store, lambda _source: {"history_days": 365}, later, by=PRINCIPAL)
+    assert len(school.hashes()[VERA]) == 1 and school.is_right(OTHER)
+
+
+def test_who_gets_another_id_keeps_the_password(school: School) -> None:
+    school.ask(more='[sources.springfield.guard]\nrekey = "apply"\n')
+    school.sync()
+    renumbered = STUDENTS.replace("00007,", "00077,").replace(WORD, "")
+    (school.files / "students.csv").write_text(full(renumbered))
+    report = school.sync()
+    assert school.is_right(WORD, "student:00077") and not school.is_right(WORD, VERA), "although the cell is empty now"
+    assert school.syncd("undo", report["run"]).code == 0
+    assert school.is_right(WORD, VERA)
+
+
+def test_of_two_rows_of_one_child_that_say_different_things_none_is_believed(school: School) -> None:
+    school.sync()
+    row = next(line for line in STUDENTS.splitlines() if line.startswith("00007"))
+    twice = full(STUDENTS) + row.replace("Vera", "Verena").replace(WORD, OTHER) + "\n"
+    (school.files / "students.csv").write_text(twice)
+    school.sync()
+    assert school.is_right(WORD) and not school.is_right(OTHER)
+
+
+def test_words_can_not_be_tried_out_quickly_on_the_digest_of_the_files(school: School) -> None:
+    school.sync()
+    with school.store.read() as connection:
+        cursor = connection.execute(select(metadata.tables["sources"].c.cursor)).scalar_one()
+    with Bundle(school.files, "springfield") as files:
+        quick = files.digest()
+    assert quick not in repr(cursor) and cursor["bundle"] == slow_digest(quick, "springfield")
+    assert school.syncd("sync", "springfield", "--json").code == 0, "and the same files are known again by it"
+    assert runs.recent(school.store, "springfield")[0].mode == Mode.INCREMENTAL
+
+
+def test_a_run_ends_when_its_hashes_are_made(school: School, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def slowly(word: str) -> str:
+        made.append(datetime.now(UTC))
+        return hashed_persons(word)
+
+    monkeypatch.setattr("syncd.sync.passwords.hashed_persons", slowly)
+    school.sync()
+    report = runs.recent(school.store, "springfield")[0]
+    assert made and report.finished_at is not None and report.finished_at > made[-1]
+
+
 def test_who_waits_for_an_approval_has_their_word_when_it_comes(school: School) -> None:
     (school.files / "students.csv").write_text(full(STUDENTS.partition("\n")[0] + "\n"))
     school.sync()
@@ -221,7 +297,9 @@ def test_who_waits_for_an_approval_has_their_word_when_it_comes(school: School) 
     school.send()
     report = school.sync(code=3)
     assert report["state"] == "held" and not school.is_right(WORD)
-    assert school.syncd("approve", report["run"]).code == 0
+    held = school.sync(code=3)["run"]
+    purge.purge(school.store, lambda _source: {}, datetime.now(UTC), by=PRINCIPAL)
+    assert school.syncd("approve", held).code == 0
     assert school.is_right(WORD)
 
 

@@ -55,7 +55,6 @@ WRONG: dict[int | str, dict[str, Any]] = {
         "model": Problem,
         "description": "It can not be done as things stand: nothing is held, a run is going on, or later runs are in the way.",
     },
-    429: {"model": Problem, "description": "Too many were wrong: `Retry-After` says when to try again."},
     422: {"model": Problem, "description": "A parameter is not what it should be."},
     503: {"model": Problem, "description": "The store does not answer."},
 }

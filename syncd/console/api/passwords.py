@@ -1,16 +1,24 @@
 """Whether a password is a person's: all that can be asked of those that are kept. None ever comes out, and no hash."""
 
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from syncd.console.api.answers import WRONG
+from syncd.console.api.answers import WRONG, Problem
 from syncd.console.who import Here, Operator, may_see
 from syncd.store import passwords
 
-router = APIRouter(tags=["passwords"], responses=WRONG)
+TOO_MANY: dict[int | str, dict[str, Any]] = {
+    429: {"model": Problem, "description": "Too many words were wrong for this person: `Retry-After` says when to try again."}
+}
+
+router = APIRouter(tags=["passwords"], responses=WRONG | TOO_MANY)
+
+
+# No database has a NUL in a text.
+PLAIN = r"^[^\x00]*$"
 
 
 class Tried(BaseModel):
@@ -18,8 +26,8 @@ class Tried(BaseModel):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    source: Annotated[str, Field(max_length=63)]
-    id: Annotated[str, Field(max_length=1000)]
+    source: Annotated[str, Field(max_length=63, pattern=PLAIN)]
+    id: Annotated[str, Field(max_length=1000, pattern=PLAIN)]
     password: Annotated[SecretStr, Field(max_length=1000)]
 
 

@@ -13,10 +13,10 @@ from syncd.console.desk import Upload
 from syncd.console.pages.page import filled_in, go, render
 from syncd.console.who import Here, Operator, may_see
 from syncd.contract.document import Document
+from syncd.contract.unread import is_password, is_unread
 from syncd.errors import BadFile, ConfigError
 from syncd.files import sheet as sheets
 from syncd.files.rows import RowFile
-from syncd.files.unread import is_password, is_unread
 from syncd.hand import entered, handing, spreadsheet
 from syncd.report import RunReport
 from syncd.store import matched as columns
@@ -83,7 +83,7 @@ def _upload(request: Request, site: Here, who: Operator, source: str, school: st
     handing.check(site.settings.source(source))
     if not content or not school:
         return _ask(request, site, who, source, "Choose a school and a file.")
-    kept = Upload(who.name, source, school, name, content)
+    kept = Upload(who.name, source, school, name, content, keeps=_keeps(site, source))
     try:
         with closing(_opened(kept)) as sheet:
             kept.header, kept.samples = list(sheet.header), [row.cells for row in islice(sheet.rows(), SAMPLE)]
@@ -91,6 +91,11 @@ def _upload(request: Request, site: Here, who: Operator, source: str, school: st
         return _ask(request, site, who, source, str(problem).removeprefix(f"{source}: "))
     kept.matched = spreadsheet.match(kept.header, columns.of(site.store, source))
     return go(f"/import/{site.desk.put(kept)}")
+
+
+def _keeps(site: Here, source: str) -> bool:
+    """Whether passwords are kept."""
+    return handing.seal(actions.whole(site, source)) is not None
 
 
 def _opened(kept: Upload) -> RowFile:
@@ -125,7 +130,6 @@ def _check(request: Request, site: Here, who: Operator, key: str, sent: dict[str
 def _ask(request: Request, site: Here, who: Operator, source: str, problem: str = "") -> Response:
     may_see(who, source, refuse=True)
     handing.check(site.settings.source(source))
-    keeps = handing.seal(actions.whole(site, source)) is not None
     schools = roster.schools(site.store, [name for name in site.settings.sources if may_see(who, name)])
     return render(
         request,
@@ -136,7 +140,7 @@ def _ask(request: Request, site: Here, who: Operator, source: str, problem: str 
         schools=schools,
         problem=problem,
         fields=entered.FIELDS,
-        keeps=keeps,
+        keeps=_keeps(site, source),
     )
 
 
@@ -152,14 +156,14 @@ def _columns(
     rows: int = 0,
 ) -> Response:
     kept = site.desk.get(key, who.name)
-    keeps = handing.seal(actions.whole(site, kept.source)) is not None
     table: list[dict[str, Any]] = [
         {"name": name, "field": kept.matched.get(name, ""), "samples": [cells[place] for cells in kept.samples if place < len(cells)]}
         for place, name in enumerate(kept.header)
     ]
     for one in table:
-        one["password"] = keeps and is_password(one["name"])
-        if is_unread(one["name"]):
+        one["unread"] = is_unread(one["name"])
+        one["kept"] = kept.keeps and is_password(one["name"])
+        if one["unread"]:
             one["samples"] = []
     return render(
         request,
