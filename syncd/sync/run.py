@@ -417,6 +417,9 @@ def _fetch(work: _Work, connector: Connector) -> tuple[Staged, confirm.Confirmed
     if order.mode == Mode.INCREMENTAL and connector.abilities.incremental:
         with work.store.read() as reader:
             cursor = runs.cursor(reader, order.source)
+        if cursor is None and connector.abilities.handed:
+            # What is handed in is never all, nor is it meant to be.
+            cursor = {}
         if cursor is not None:
             try:
                 return stage(connector, work.context, connection, work.tell_page, cursor), None

@@ -158,4 +158,4 @@ def _insert(connection: Connection, table: Table, rows: list[Row]) -> None:
 
 def doubts(staged: Staged) -> Iterable[str]:
     """The doubts, as sentences for the report."""
-    return [*(doubt for doubt in staged.doubts.values() if doubt), *staged.left]
+    return dict.fromkeys([*(doubt for doubt in staged.doubts.values() if doubt), *staged.left])

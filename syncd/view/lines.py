@@ -63,7 +63,15 @@ def since(store: Store, seen: dict[int, int]) -> list[Line]:
 
 def going_on(store: Store, after: int, watched: list[int]) -> dict[int, dict[str, Any]]:
     """Runs that are going on, began after run number `after`, or are watched: {run: {source, state, progress}}."""
-    which = or_(runs.c.state == State.RUNNING, runs.c.id > after, runs.c.id.in_(watched))
+    return _stands(store, or_(runs.c.state == State.RUNNING, runs.c.id > after, runs.c.id.in_(watched)))
+
+
+def standing(store: Store, wanted: list[int]) -> dict[int, dict[str, Any]]:
+    """The same of some runs, whether they go on or not."""
+    return _stands(store, runs.c.id.in_(wanted))
+
+
+def _stands(store: Store, which: ColumnElement[bool]) -> dict[int, dict[str, Any]]:
     query = select(runs.c.id, runs.c.source, runs.c.state, runs.c.progress).where(which)
     with store.read() as connection:
         return {row.id: {"source": row.source, "state": row.state, "progress": row.progress} for row in connection.execute(query)}

@@ -124,6 +124,11 @@ def test_a_run_is_told_live_from_beginning_to_end(console: Served, admin: dict[s
     assert report["state"] == "applied" and report["account"].startswith("token:") and report["mode"] == "full"
 
 
+def test_who_begins_to_watch_a_run_that_has_just_ended_is_told_so(console: Served, admin: dict[str, str]) -> None:
+    name, told = next(events(console, admin, "?run=1&stands=999999&stands=1"))
+    assert (name, told["run"], told["state"]) == ("run", 1, "applied")
+
+
 def test_health_is_told_to_anybody_and_says_when_nobody_pulls(console: Served) -> None:
     assert requests.get(f"{console.url}/healthz").text == "alive\n"
     assert requests.get(f"{console.url}/readyz").json() == {"store": True, "scheduler": True}

@@ -74,6 +74,7 @@ def test_one_student_is_added_found_edited_and_deactivated(office: Office) -> No
     assert office.add(number="900001").code == 0 and set(office.people()) == {record_id}, "the same number: the same person comes back"
     runs = json.loads(office.syncd("runs", "--source", "office", "--json").out)["runs"]
     assert [run["trigger"] for run in runs] == ["manual", "approve", "manual", "manual", "manual"]
+    assert not any(run["doubts"] for run in runs), "what is entered is never all, and nobody says that it is not complete"
 
 
 def test_who_enters_somebody_needs_no_other_sources_secret(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,8 +47,10 @@ function watch() {
   const waiting = document.querySelectorAll("[data-progress]");
   const running = document.querySelector("[data-run]");
   if (!(list && (list.dataset.lines === "" || running)) && !waiting.length) return;
-  const query = list?.dataset.lines === "" ? list.dataset.query : running ? `?run=${running.dataset.run}` : "";
-  const events = new EventSource(`/api/events${query}`);
+  const query = new URLSearchParams(list?.dataset.lines === "" ? list.dataset.query : running ? { run: running.dataset.run } : {});
+  // One that is shown as running may have ended since the page was made.
+  for (const shown of [...waiting].slice(0, 100)) query.append("stands", shown.dataset.progress);
+  const events = new EventSource(`/api/events?${query}`);
   const seen = new Set();
   events.addEventListener("line", (event) => {
     const line = JSON.parse(event.data);
