@@ -39,7 +39,7 @@ def of_client(client_id: str, address: str) -> dict[str, Limits]:
 
 def of_person(source: str, user_id: str) -> str:
     """The key of a person of the roster, whoever asks. (An id is no secret, and one person must not be slowed down by another's tries.)"""
-    return hashlib.sha256("\0".join(("person", source, user_id)).encode("utf-8", "surrogatepass")).hexdigest()
+    return _key("person", source, user_id, digits=64)
 
 
 def of_name(name: str) -> str:
@@ -107,6 +107,6 @@ def _network(address: str) -> str:
     return str(found)
 
 
-def _key(*parts: str) -> str:
+def _key(*parts: str, digits: int = 6) -> str:
     """So few digits that it tells nobody what was typed: of a thousand million guesses, sixty would be right."""
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:digits]

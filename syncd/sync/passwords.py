@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import structlog
 from sqlalchemy import Connection, delete, func, select
 
+from syncd.contract.connector import Connector
 from syncd.contract.passwords import Seal, mark
 from syncd.password import hashed_persons
 from syncd.store import passwords
@@ -56,22 +57,17 @@ def _new(store: Store, source: str, seal: Seal, came: dict[str, str], pool: Thre
     return [Made(*key, hashes[key]) for key in new if key in hashes]
 
 
-def follow(connection: Connection, source: str, run: int) -> None:
-    """Who got another id keeps the password, unless one came with it: in the transaction that applies, once the roster stands."""
-    passwords.copy(
-        connection,
-        source,
-        run,
-        select(planned.c.old_id.label("old_id"), planned.c.record_id.label("new_id")).where(
-            planned.c.kind == "user", planned.c.action == Action.REKEY.value, planned.c.held.is_(None), planned.c.old_id.is_not(None)
-        ),
-    )
-
-
-def forget_purged(connection: Connection, source: str, run: int) -> None:
-    """What a source goes on saying of somebody who was purged is not kept; who came back with this run was let in."""
+def settle(connection: Connection, source: str, run: int, connector: Connector | None) -> None:
+    """In the transaction that applies, once the roster stands. connector: what was pulled with; None: nothing was."""
     row = table.c
-    connection.execute(delete(table).where(row.source == source, row.run == run, is_purged(source, row.user_id)))
+    if connector is not None and connector.seal is None:
+        passwords.drop(connection, source)
+    elif connector is not None:
+        # What a source goes on saying of somebody who was purged is not kept; who came back with this run is no longer purged.
+        connection.execute(delete(table).where(row.source == source, row.run == run, is_purged(source, row.user_id)))
+    # Who got another id keeps the password, unless one came with it.
+    rekeyed = (planned.c.kind == "user", planned.c.action == Action.REKEY.value, planned.c.held.is_(None), planned.c.old_id.is_not(None))
+    passwords.copy(connection, source, run, select(planned.c.old_id.label("old_id"), planned.c.record_id.label("new_id")).where(*rekeyed))
 
 
 def _batches(connection: Connection, source: str) -> Iterator[dict[str, str]]:

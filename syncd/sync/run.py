@@ -25,15 +25,28 @@ from syncd.roster.kinds import PLURAL
 from syncd.roster.scope import Scope
 from syncd.settings.guard import GuardSettings, QuietSettings
 from syncd.settings.source import Source
-from syncd.store import audit, lease, pages, passwords, runs
+from syncd.store import audit, lease, pages, runs
 from syncd.store.engine import Store
-from syncd.sync import absent, assemble, confirm, counting, doubles, guard, hold, link, part, planning, quality, rekey, staging, undo
+from syncd.sync import (
+    absent,
+    assemble,
+    confirm,
+    counting,
+    doubles,
+    guard,
+    hold,
+    link,
+    part,
+    passwords,
+    planning,
+    quality,
+    rekey,
+    staging,
+    undo,
+)
 from syncd.sync.apply import apply
 from syncd.sync.journal import Journal
 from syncd.sync.known import KnownPages
-from syncd.sync.passwords import follow as follow_passwords
-from syncd.sync.passwords import forget_purged as forget_purged_passwords
-from syncd.sync.passwords import keep as keep_passwords
 from syncd.sync.plan import Plan
 from syncd.sync.stage import Staged, doubts, stage
 
@@ -283,10 +296,9 @@ def _carry_out(work: "_Work", epoch: int) -> None:
                 pulled = _pull(work)
             else:
                 _take_back(work)
-            report.finished_at = datetime.now(UTC)
             order.on_plan(connection)
             if order.dry_run:
-                report.state = State.PLANNED
+                report.state, report.finished_at = State.PLANNED, datetime.now(UTC)
                 with store.write() as writer:
                     runs.finish(writer, report)
                 return
@@ -312,7 +324,7 @@ def _keep_passwords(work: _Work) -> None:
         def tell(done: int, total: int) -> None:
             work.tell(Step("hashing", "passwords", done, total))
 
-        keep_passwords(work.store, work.connection, work.order.source, work.report.run, seal, tell)
+        passwords.keep(work.store, work.connection, work.order.source, work.report.run, seal, tell)
 
 
 def _apply(work: _Work, epoch: int, pulled: Staged | None, at: datetime) -> None:
@@ -320,12 +332,7 @@ def _apply(work: _Work, epoch: int, pulled: Staged | None, at: datetime) -> None
     order, report, connection = work.order, work.report, work.connection
     with connection.begin():
         apply(connection, report, epoch, at, pulled, order.reader)
-        if work.connector is not None:
-            if work.connector.seal is None:
-                passwords.drop(connection, order.source)
-            else:
-                forget_purged_passwords(connection, order.source, report.run)
-        follow_passwords(connection, order.source, report.run)
+        passwords.settle(connection, order.source, report.run, work.connector)
         if order.approves is not None:
             hold.settle(connection, order.approves, order.source, State.APPLIED, by=report.run)
         if order.undoes is not None:
