@@ -15,7 +15,7 @@ from syncd.contract.document import Document, Page
 from syncd.contract.passwords import FIELD, Seal
 from syncd.contract.unread import is_unread
 from syncd.errors import BadFile
-from syncd.files.formula import password_in, untamed
+from syncd.files.formula import untamed
 from syncd.files.oneroster import LEFT_OUT, columns
 from syncd.files.rows import ROWS_OF_A_HABIT, CsvFile, Row, longest
 from syncd.files.told import TOLD, told_page
@@ -106,8 +106,12 @@ class Table:
         record_id = sent.get("sourcedId")
         if record_id is None:
             wrong.append(["no-id", f"line {row.line}", True])
-        elif self._seal is not None and self._password is not None and (word := password_in(cells[self._password])):
-            sent[FIELD] = self._seal.seal(record_id, word)
+        elif (
+            self._seal is not None
+            and self._password is not None
+            and (sealed := self._seal.seal(record_id, untamed(cells[self._password].strip())))
+        ):
+            sent[FIELD] = sealed
         self._judge(row, sent, wrong)
         if wrong:
             sent[TOLD] = wrong

@@ -14,7 +14,7 @@ import msgspec
 from syncd.contract.document import Document, Page
 from syncd.contract.passwords import FIELD, Seal
 from syncd.contract.unread import is_password, is_unread
-from syncd.files.formula import password_in, untamed
+from syncd.files.formula import untamed
 from syncd.files.rows import ROWS_OF_A_HABIT, Row, RowFile, longest
 from syncd.files.templates import KINDS, Column, is_directive, plain
 from syncd.files.told import TOLD, told_page
@@ -188,8 +188,12 @@ class Table:
             wrong.append(["missing", "Role", True])
         if record_id is not None:
             record_id = sent["id"] = PREFIX.get(self.kind, "") + record_id
-            if self._seal is not None and self._password is not None and (word := password_in(cells[self._password])):
-                sent[FIELD] = self._seal.seal(record_id, word)
+            if (
+                self._seal is not None
+                and self._password is not None
+                and (sealed := self._seal.seal(record_id, untamed(cells[self._password].strip())))
+            ):
+                sent[FIELD] = sealed
         if self.kind == "users":
             self._note_districts(sent)
         if wrong:

@@ -13,6 +13,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from syncd.errors import SourceError
+from syncd.password import is_possible
 from syncd.roster.fields import text
 from syncd.secret import MissingSecret, Secret
 
@@ -46,8 +47,10 @@ class Seal:
             )
         self._cipher = AESSIV(hashlib.blake2b(word.encode("utf-8", "surrogateescape"), digest_size=64, person=b"syncd passwords").digest())
 
-    def seal(self, user_id: str, password: str) -> str:
-        """A text that only this key opens, and only as this user's."""
+    def seal(self, user_id: str, password: str) -> str | None:
+        """A text that only this key opens, and only as this user's. None for no password, and for what is longer than one can be."""
+        if not password or not is_possible(password):
+            return None
         sealed = self._cipher.encrypt(password.encode("utf-8", "surrogatepass"), self._bound(user_id))
         return base64.b64encode(sealed).decode()
 

@@ -7,8 +7,6 @@ with apostrophes and such a sign, too, so that taking one away is always right.
 
 import re
 
-from syncd.password import is_possible
-
 _RUNS = re.compile(r"'*\s*(?:[=@＝＠]|(?<=[\t\r])|[+＋－-](?!\s*[\d(][\d\s().\-]*$))")
 
 
@@ -20,9 +18,3 @@ def tamed(text: str) -> str:
 def untamed(text: str) -> str:
     """As it was before."""
     return text[1:] if text.startswith("'") and _RUNS.match(text) else text
-
-
-def password_in(cell: str) -> str | None:
-    """The password in a cell; None for an empty one, and for one with more in it than a password can have."""
-    word = untamed(cell.strip())
-    return word if word and is_possible(word) else None

@@ -79,8 +79,8 @@ class Person:
             "identifiers": [{"type": "identifier", "value": number}] if number and role != "student" else [],
             "extra": extra | ({"groups": groups} if groups else {}),
         }
-        if seal is not None and self.password is not None:
-            record[FIELD] = seal.seal(record_id, self.password)
+        if seal is not None and self.password and (sealed := seal.seal(record_id, self.password)):
+            record[FIELD] = sealed
         return Document("users", record_id, msgspec.json.encode(record))
 
     def new_id(self) -> str:

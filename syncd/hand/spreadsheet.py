@@ -8,7 +8,7 @@ from datetime import date
 from io import StringIO
 
 from syncd.contract.unread import is_password, is_unread
-from syncd.files.formula import password_in, tamed, untamed
+from syncd.files.formula import tamed, untamed
 from syncd.files.rows import RowFile
 from syncd.hand.entered import FIELDS, NAMES, Person, check
 
@@ -78,8 +78,8 @@ def verify(sheet: RowFile, school_id: str, matched: Mapping[str, str], today: da
         done.wrong += [Wrong(row.line, called.get(one.key, NAMES[one.key].title), one.words) for one in mistakes]
         if person is None:
             continue
-        if secret is not None and secret < len(row.cells) and (word := password_in(row.cells[secret])):
-            person = replace(person, password=word)
+        if secret is not None and secret < len(row.cells):
+            person = replace(person, password=untamed(row.cells[secret].strip()))
         for name, lines in seen.items():
             value = person.values.get(name, "").lower()
             if value and value in lines:
